@@ -1,0 +1,53 @@
+# The entry to everything. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+PYTEST := $(BIN)/python -m pytest
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+# Made again when it is older than what it was made from.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev]" -c constraints.txt
+	@touch $@
+
+setup: $(READY) ## make .venv with everything the course and its tests need
+
+course: $(READY) ## run every lesson; the results go to build/course/index.html
+	$(BIN)/clt run
+
+test: $(READY) ## unit tests, then every notebook against its stored outputs (nbval)
+	$(PYTEST) tests -n 2 --dist loadgroup
+	$(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
+
+lab: $(READY) ## open JupyterLab on the lessons, on this machine only, with a token
+	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+
+lint: $(READY) ## ruff, and the checks that pre-commit runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## write the code as ruff formats it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+execute: $(READY) ## re-execute the notebooks named by NB= (default: all) in place, before a commit
+	$(BIN)/python tools/execute.py $(or $(NB),$(sort $(wildcard notebooks/*.ipynb)))
+
+checksums: $(READY) ## write data/checksums.sha256 after a change to data/
+	$(BIN)/python -m clt.data
+
+clean: ## remove everything that was built, .venv included
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: help setup course test lab lint format execute checksums clean
