@@ -1,0 +1,153 @@
+"""From a sentence, or a small picture, to a point: the encoders of the course."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+POOLINGS = ("cls", "mean", "first-last")
+
+
+class SentenceEncoder(nn.Module):
+    """A tokenizer, a ``transformers`` model and a way to pool its token vectors into one vector per sentence.
+
+    Args:
+        model: any encoder of ``transformers`` that returns hidden states, for example a ``BertModel``.
+        tokenizer: the fast tokenizer that belongs to it.
+        pooling: ``"cls"``, the last layer's vector at the first position; ``"mean"``, the last layer's mean over the
+            tokens of the sentence; ``"first-last"``, that mean over the static embeddings and the last layer.
+        max_length: longer sentences are cut to this many tokens.
+
+    Calling the encoder on tokenized sentences gives an ``(N, D)`` tensor with a gradient, for training;
+    :meth:`encode` takes strings and gives the same without a gradient, dropout or padding waste.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer, *, pooling: str = "mean", max_length: int = 128):
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling should be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        self.model, self.tokenizer, self.pooling, self.max_length = model, tokenizer, pooling, max_length
+
+    @classmethod
+    def load(cls, name: str | Path, *, pooling: str | None = None, max_length: int | None = None) -> "SentenceEncoder":
+        """``"clt-mini"``, a folder that :meth:`save` or ``transformers`` wrote, or a name on the Hugging Face hub.
+
+        Only safetensors weights are read and no code from the model's repository is run. ``pooling`` and
+        ``max_length`` default to what was saved with the encoder, else to ``"mean"`` and 128.
+
+        Raises:
+            FileNotFoundError: if there is no such folder and the hub cannot be reached or does not know the name.
+        """
+        from transformers import AutoModel, AutoTokenizer  # late: 3 seconds that not every lesson needs
+
+        from clt.data import data_dir
+
+        place = str(data_dir() / "clt-mini") if str(name) == "clt-mini" else str(name)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(place)
+            model = AutoModel.from_pretrained(place, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            raise FileNotFoundError(
+                f"no encoder {str(name)!r}: expected 'clt-mini', a folder with config.json and model.safetensors, or a "
+                f"model on the Hugging Face hub that can be reached from here ({str(error).splitlines()[0]})"
+            ) from error
+        own = Path(place) / "clt.json"
+        saved = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
+        return cls(
+            model,
+            tokenizer,
+            pooling=pooling or saved.get("pooling", "mean"),
+            max_length=max_length or saved.get("max_length", 128),
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights (safetensors), tokenizer, and pooling, for :meth:`load` and ``AutoModel.from_pretrained``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        settings = {"pooling": self.pooling, "max_length": self.max_length}
+        (folder / "clt.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of an embedding."""
+        return self.model.config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and so where the work is done."""
+        return next(self.parameters()).device
+
+    def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids and mask, ``(N, L)``, padded to the longest sentence, on the encoder's device."""
+        batch = self.tokenizer(
+            list(sentences), padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
+        )
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """The ``(N, D)`` embeddings of tokenized sentences; not normalised."""
+        output = self.model(**batch, output_hidden_states=self.pooling == "first-last")
+        if self.pooling == "cls":
+            return output.last_hidden_state[:, 0]
+        tokens = output.last_hidden_state
+        if self.pooling == "first-last":
+            tokens = (output.hidden_states[0] + tokens) / 2
+        real = batch["attention_mask"].unsqueeze(-1).to(tokens.dtype)  # padding has no say in the mean
+        return (tokens * real).sum(1) / real.sum(1)
+
+    def encode(self, sentences: Sequence[str], *, batch_size: int = 64, progress: bool = False) -> Tensor:
+        """The ``(N, D)`` float32 embeddings of N sentences, in their order, on the CPU.
+
+        Sentences are batched with others of their length, so that little is spent on padding. Training mode, if it
+        was on, is back on afterwards.
+
+        Raises:
+            TypeError: if given one string, or anything in the sequence is not a string.
+        """
+        if isinstance(sentences, str):
+            raise TypeError(f"expected a sequence of sentences, got one string: pass [{sentences[:20]!r}…]")
+        sentences = list(sentences)
+        if wrong := [s for s in sentences if not isinstance(s, str)]:
+            raise TypeError(f"expected strings, got {type(wrong[0]).__name__}: {wrong[0]!r}")
+        order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i]))
+        out = torch.empty(len(sentences), self.dimension)
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                starts = range(0, len(order), batch_size)
+                for start in tqdm(starts, disable=not progress, desc="encoding", unit="batch"):
+                    chosen = order[start : start + batch_size]
+                    out[chosen] = self(self.tokenize([sentences[i] for i in chosen])).float().cpu()
+        finally:
+            self.train(was_training)
+        return out
+
+
+class ImageEncoder(nn.Module):
+    """A small convolutional network for small grey pictures: ``(N, H, W)`` → ``(N, dimension)``, not normalised.
+
+    Two 3 × 3 convolutions, a max-pool and two linear layers; about 12,000 weights for 8 × 8 pictures and 32 dimensions.
+    """
+
+    def __init__(self, dimension: int, *, size: int = 8, width: int = 16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(width * (size // 2) ** 2, 2 * width),
+            nn.ReLU(),
+            nn.Linear(2 * width, dimension),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images.unsqueeze(1))

@@ -1,0 +1,30 @@
+"""The losses, one short file per family, all pure functions of tensors."""
+
+from clt.losses.info_nce import info_nce_loss
+from clt.losses.label_aware import label_aware_loss
+from clt.losses.nce import nce_loss, negative_sampling_loss
+from clt.losses.nt_xent import nt_xent_loss, nt_xent_terms
+from clt.losses.simcse import simcse_loss
+from clt.losses.soft_nearest_neighbor import soft_nearest_neighbor_loss
+from clt.losses.sup_con import sup_con_loss
+from clt.losses.triplet import batch_triplet_loss, margin_triplet_loss, triplet_loss
+from clt.losses.twin import HippocampusQueue, ifcl_loss, twin_loss, twin_margin
+
+__all__ = [
+    "HippocampusQueue",
+    "batch_triplet_loss",
+    "ifcl_loss",
+    "info_nce_loss",
+    "label_aware_loss",
+    "margin_triplet_loss",
+    "nce_loss",
+    "negative_sampling_loss",
+    "nt_xent_loss",
+    "nt_xent_terms",
+    "simcse_loss",
+    "soft_nearest_neighbor_loss",
+    "sup_con_loss",
+    "triplet_loss",
+    "twin_loss",
+    "twin_margin",
+]

@@ -1,0 +1,171 @@
+r"""The one operation under every contrastive loss: how small is the positive's share among the candidates of a row?
+
+.. math:: \ell_i = \log\Big(e^{f_i} + \sum_{k \notin X_i} e^{\,q_i \cdot k_k - p_i}\Big)
+
+``q`` are the anchors, already divided by the temperature; ``k`` the candidates; ``p_i`` the positive's logit; ``X_i``
+the candidates left out of row i, such as the anchor itself. One positive: it is left out too, and its term
+e^{p − p} = 1 comes back as the floor ``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). Several
+positives: ``p_i`` is their mean logit, they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is
+its logarithm added to the logit: one more column in ``q`` and ``k``.
+
+Written plainly (:func:`dense_rows`) this keeps several N × M matrices for the backward pass, 1 GB each at N = 16,384.
+:class:`_Tiled` walks over the same matrix a few rows at a time and never holds it. Two ideas:
+
+*Gradient in the forward pass.* The gradient of row i is g_i times the row's softmax times the candidates. A tile of
+complete rows knows its softmax; and since the loss is a weighted sum of rows, g_i is known as well, up to one factor
+that comes later and multiplies everything. So the gradient is formed while the tile is in the cache, the tile is
+thrown away, and the backward pass is one multiplication. With ``reduction="none"`` each row has a factor of its own,
+unknown until later: the backward pass walks over the tiles once more.
+
+*Constant shift.* Exponentials overflow unless something is subtracted first, as a rule the row's maximum, which has to
+be looked for. But |q·k| ≤ ‖q‖ ‖k‖, for unit vectors 1/temperature, a constant: relative to the positive no logit
+exceeds 2/temperature, and where that stays clear of 88, the end of float32, subtracting p_i is enough. Where it does
+not (a small temperature, vectors of any length) the row's maximum is subtracted.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from clt.losses._gather import processes, total
+from clt.losses._shared import REDUCTIONS, one_of
+
+# Elements of the similarity matrix. Up to DENSE it is formed in full; above, in tiles of TILE (on a CPU 16 MB, to stay
+# in the cache; on a GPU 1 GB, to keep it busy).
+DENSE = 2**14
+TILE = {"cpu": 2**22, "cuda": 2**28}
+LARGEST_EXPONENT = 60.0  # of the 88 that float32 has: the rest is room for sums and products
+
+
+def contrast(
+    query: Tensor,
+    key: Tensor,
+    *,
+    target: Tensor | None = None,
+    positive: Tensor | None = None,
+    floor: Tensor | None = None,
+    excluded: Tensor | None = None,
+    weight: Tensor | None = None,
+    count: Tensor | None = None,
+    bound: float = math.inf,
+    reduction: str = "mean",
+    gather: bool = False,
+) -> Tensor:
+    """The formula above for every row, times its weight, reduced.
+
+    Args:
+        query: ``(N, D)``, divided by the temperature.
+        key: ``(M, D)``, the candidates.
+        target: ``(N,)`` int64: the row of ``key`` that is the only positive. It need not be among the ``excluded``.
+        positive: ``(N,)``: p, instead of ``target``.
+        floor: ``(N,)``: f; 0 if left out.
+        excluded: ``(N, E)`` int64: E different candidates that do not count in row i.
+        weight: ``(N,)``: a factor for each row, 0 for an anchor that is left out (whose floor must be finite).
+        count: a scalar: how many anchors the mean is over; N if left out.
+        bound: no logit is larger than this in absolute value.
+        gather: the candidates are those of all processes; mean and sum are then scaled for what follows (``_gather``).
+    """
+    weight = row_weights(query, weight, count, reduction, gather)
+    floor = query.new_zeros(len(query)) if floor is None else floor
+    if target is not None:
+        excluded = target[:, None] if excluded is None else torch.cat([target[:, None], excluded], dim=1)
+    if len(query) * len(key) <= DENSE or len(key) == excluded.shape[1]:
+        rows = dense_rows(query @ key.T, target, positive, floor, excluded)
+    elif reduction == "none":
+        rows = _Tiled.apply(query, key, positive, floor, None, target, excluded, bound, torch.is_grad_enabled())
+    else:
+        return _Tiled.apply(query, key, positive, floor, weight, target, excluded, bound, torch.is_grad_enabled())
+    return rows * weight if reduction == "none" else rows @ weight
+
+
+def row_weights(rows: Tensor, weight: Tensor | None, count: Tensor | None, reduction: str, gather: bool) -> Tensor:
+    """``(N,)``: the factors with which the rows are to be summed, or multiplied where they are not reduced."""
+    one_of(REDUCTIONS, reduction=reduction)
+    scale = processes() if gather and reduction != "none" else 1
+    if reduction == "mean" and count is None and not gather:
+        scale = 1 / len(rows)
+    elif reduction == "mean":
+        count = rows.new_tensor(len(rows)) if count is None else count.to(rows.dtype)
+        scale = scale / (total(count) if gather else count).clamp_min(1)
+    return rows.new_ones(len(rows)) * scale if weight is None else weight * scale
+
+
+def dense_rows(
+    logits: Tensor, target: Tensor | None, positive: Tensor | None, floor: Tensor, excluded: Tensor
+) -> Tensor:
+    """The formula, on the whole ``(N, M)`` matrix of logits."""
+    positive = logits.gather(1, target[:, None]) if target is not None else positive[:, None]
+    return log_add((logits - positive).scatter(1, excluded, -torch.inf), floor)
+
+
+def log_add(logits: Tensor, floor: Tensor) -> Tensor:
+    """log(e^floor + Σ e^logits), row by row; a row may hold nothing but −inf, whose log-sum-exp has no gradient."""
+    empty = (logits == -torch.inf).all(dim=1)
+    sums = logits.masked_fill(empty[:, None], 0.0).logsumexp(dim=1)
+    return torch.where(empty, floor, torch.logaddexp(floor, sums))
+
+
+class _Tiled(torch.autograd.Function):
+    """The rows or, if their weights are given, the weighted sum, without the matrix. Differentiable once."""
+
+    @staticmethod
+    def forward(ctx, query, key, positive, floor, weight, target, excluded, bound, grad_enabled):
+        ctx.bound = bound
+        needed = ctx.needs_input_grad[:2] if grad_enabled and weight is not None else (False, False)
+        rows, to_query, to_key = _sweep(query, key, positive, floor, weight, target, excluded, bound, needed)
+        if weight is None:
+            ctx.save_for_backward(rows, floor, query, key, positive, target, excluded)
+            return rows
+        ctx.save_for_backward(rows, floor, weight, to_query, to_key)
+        return rows @ weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream):
+        needed = ctx.needs_input_grad
+        if len(ctx.saved_tensors) == 5:
+            rows, floor, weight, to_query, to_key = ctx.saved_tensors
+            to_query, to_key = (g * upstream if g is not None else None for g in (to_query, to_key))
+            to_weight = rows * upstream if needed[4] else None
+            upstream = weight * upstream
+        else:
+            rows, floor, query, key, positive, target, excluded = ctx.saved_tensors
+            everything = query, key, positive, floor, upstream, target, excluded, ctx.bound, needed[:2]
+            with torch.autocast(query.device.type, enabled=False):  # the caller's may be on during the backward pass
+                _, to_query, to_key = _sweep(*everything)
+            to_weight = None
+        to_positive = upstream * torch.expm1(floor - rows) if needed[2] else None
+        to_floor = upstream * torch.exp(floor - rows) if needed[3] else None
+        return to_query, to_key, to_positive, to_floor, to_weight, None, None, None, None
+
+
+def _sweep(query, key, positive, floor, weight, target, excluded, bound, needed):
+    """All rows and, where ``needed``, the gradients of their weighted sum to the queries and to the keys."""
+    step = max(1, TILE.get(query.device.type, TILE["cpu"]) // len(key))
+    buffer = query.new_empty(min(step, len(query)), len(key))
+    rows = query.new_empty(len(query), 1)
+    to_query = torch.empty_like(query) if needed[0] else None
+    to_key = torch.zeros_like(key) if needed[1] else None
+    bounded = 2 * bound + math.log(len(key)) < LARGEST_EXPONENT
+    for start in range(0, len(query), step):
+        part = slice(start, start + step)
+        few = query[part]
+        tile = torch.mm(few, key.T, out=buffer[: len(few)])
+        p = tile.gather(1, target[part, None]) if target is not None else positive[part, None]
+        tile.scatter_(1, excluded[part], -torch.inf)
+        shift = p if bounded else tile.amax(dim=1, keepdim=True)
+        mass = tile.sub_(shift).exp_().sum(dim=1, keepdim=True)
+        shift = shift - p
+        rows[part] = row = torch.logaddexp(floor[part, None], mass.log() + shift)
+        if not any(needed):
+            continue
+        if target is not None:  # the positive's logit loses what the others gain
+            tile.scatter_(1, target[part, None], -mass)
+        factor = weight[part, None] * torch.exp(shift - row)
+        if to_query is not None:
+            torch.mm(tile, key, out=to_query[part]).mul_(factor)
+        if to_key is not None:
+            to_key.addmm_(tile.T, few * factor)
+    return rows[:, 0], to_query, to_key

@@ -1,0 +1,69 @@
+"""What every loss needs: the checks of its arguments and the reduction of its values."""
+
+import torch
+from torch import Tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def reduce(values: Tensor, reduction: str, valid: Tensor | None = None) -> Tensor:
+    """Mean, sum or nothing. Anchors that are not ``valid`` count 0 and are left out of the mean.
+
+    ``torch.where`` rather than a product: 0 · inf is NaN. With no valid anchor the result is 0 and keeps its graph.
+    """
+    one_of(REDUCTIONS, reduction=reduction)
+    if valid is not None:
+        values = torch.where(valid, values, 0.0)
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return values.sum()
+    return values.mean() if valid is None else values.sum() / valid.sum().clamp_min(1)
+
+
+def same_shape(**embeddings: Tensor) -> None:
+    """All are ``(N, D)`` with the same N and D, and N is not 0."""
+    for name, tensor in embeddings.items():
+        floating(**{name: tensor})
+        if tensor.dim() != 2:
+            raise ValueError(f"{name} must have shape (N, D), got {tuple(tensor.shape)}")
+    shapes = {name: tuple(tensor.shape) for name, tensor in embeddings.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError("shapes must be equal, got " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+    if 0 in tensor.shape:
+        raise ValueError(f"{', '.join(shapes)} must not be empty, got shape {tuple(tensor.shape)}")
+
+
+def labelled(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Checks that every row has an integer label; returns the labels as int64 on the device of the embeddings."""
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"labels must be a tensor of integers, got {kind}")
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"labels must have shape ({len(embeddings)},), one a row, got {tuple(labels.shape)}")
+    return labels.to(embeddings.device, torch.int64)
+
+
+def floating(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(f"{name} must be a tensor of floating-point numbers, got {kind}")
+
+
+def one_of(choices, **options: str) -> None:
+    for name, option in options.items():
+        if option not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {option!r}")
+
+
+def above_zero(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not number > 0:  # also catches NaN
+            raise ValueError(f"{name} must be positive, got {number}")
+
+
+def not_negative(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not number >= 0:
+            raise ValueError(f"{name} must not be negative, got {number}")

@@ -1,0 +1,133 @@
+"""InfoNCE: which of these candidates belongs to the query?"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from clt.losses._contrast import contrast, dense_rows, log_add, row_weights
+from clt.losses._gather import gather_rows
+from clt.losses._shared import above_zero, floating, one_of, same_shape
+from clt.similarity import full_precision, normalize
+
+
+@full_precision
+def info_nce_loss(
+    query: Tensor,
+    positive: Tensor,
+    negatives: Tensor | None = None,
+    negative_weights: Tensor | None = None,
+    *,
+    temperature: float = 0.07,
+    similarity: str | Callable[[Tensor, Tensor], Tensor] = "cosine",
+    reduction: str = "mean",
+    gather: bool = False,
+) -> Tensor:
+    r"""Cross entropy of picking a query's own positive among all positives and the extra negatives.
+
+    .. math:: \ell_i = -\log \frac{e^{s(q_i, k_i)/\tau}}
+              {\sum_j e^{s(q_i, k_j)/\tau} + \sum_m p_m\, e^{s(q_i, n_m)/\tau}}
+
+    One-sided: the queries choose among the positives, not the other way round. log N minus the loss is a lower bound
+    of the mutual information of queries and positives (see ``clt.metrics``).
+
+    Args:
+        query, positive: both ``(N, D)``; row i of one belongs to row i of the other.
+        negatives: extra candidates, shared by all queries ``(M, D)``, or each query's own ``(N, K, D)``.
+        negative_weights: p, at least 0: ``(M,)`` or ``(N, K)``; 1 if left out.
+        temperature: τ.
+        similarity: ``"cosine"``, ``"dot"``, or a function of ``(N, D)`` and ``(M, D)`` that returns ``(N, M)``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        gather: the positives and shared negatives of all other processes are candidates too; after
+            ``DistributedDataParallel`` has taken its mean, the gradients are those of one process with the whole batch.
+
+    Returns:
+        A scalar, or ``(N,)`` with ``reduction="none"``.
+
+    Raises:
+        ValueError: if the shapes do not fit or are empty, a weight is negative, the temperature is not positive, or
+            ``similarity`` is unknown or returns another shape.
+
+    Source: van den Oord, Li and Vinyals (2018), CPC, eq. 4; weights as in Xiao, Li and Chen (2023), IFCL, where they
+    fade the older rows of a queue. The package info-nce-pytorch does not count the other positives when negatives are
+    given.
+    """
+    same_shape(query=query, positive=positive)
+    _check_negatives(query, negatives, negative_weights)
+    above_zero(temperature=temperature)
+    if callable(similarity):
+        logits, target = _score(similarity, query, positive, negatives, negative_weights, temperature, gather)
+        rows = dense_rows(logits, target, None, query.new_zeros(len(query)), target[:, None])
+        weight = row_weights(rows, None, None, reduction, gather)
+        return rows * weight if reduction == "none" else rows @ weight
+
+    one_of(("cosine", "dot"), similarity=similarity)
+    if similarity == "cosine":
+        query, positive = normalize(query), normalize(positive)
+        negatives = None if negatives is None else normalize(negatives)
+    query = query / temperature
+    key, start = gather_rows(positive, gather)
+    target = torch.arange(start, start + len(query), device=query.device)
+    options = {"reduction": reduction, "gather": gather}
+    if similarity == "cosine" and negative_weights is None:
+        options["bound"] = 1 / float(temperature)
+    if negatives is None:
+        return contrast(query, key, target=target, **options)
+    if negatives.dim() == 3:
+        score = (query * positive).sum(dim=1)
+        own = _weigh(torch.einsum("nd,nkd->nk", query, negatives), negative_weights)
+        floor = log_add(own - score[:, None], torch.zeros_like(score))
+        return contrast(query, key, positive=score, floor=floor, excluded=target[:, None], **options)
+    if negative_weights is not None:  # log p as one more column: 0 for the positives
+        kept = negative_weights > 0
+        negatives = torch.cat([negatives[kept], negative_weights[kept, None].log()], dim=1)
+        query = torch.cat([query, query.new_ones(len(query), 1)], dim=1)
+        key = torch.cat([key, key.new_zeros(len(key), 1)], dim=1)
+    return contrast(query, torch.cat([key, gather_rows(negatives, gather)[0]]), target=target, **options)
+
+
+def _score(similarity, query, positive, negatives, weights, temperature, gather) -> tuple[Tensor, Tensor]:
+    """The logits of a similarity of the caller's, ``(N, N + M)`` or ``(N, N + K)``, and each query's target in them."""
+    key, start = gather_rows(positive, gather)
+    blocks = [_matrix(similarity, query, key) / temperature]
+    if negatives is not None and negatives.dim() == 3:
+        own = [_matrix(similarity, one[None], few) for one, few in zip(query, negatives, strict=True)]
+        blocks.append(_weigh(torch.cat(own) / temperature, weights))
+    elif negatives is not None:
+        weights = None if weights is None else gather_rows(weights, gather)[0]
+        blocks.append(_weigh(_matrix(similarity, query, gather_rows(negatives, gather)[0]) / temperature, weights))
+    return torch.cat(blocks, dim=1), torch.arange(start, start + len(query), device=query.device)
+
+
+def _matrix(similarity, x: Tensor, y: Tensor) -> Tensor:
+    scores = similarity(x, y)
+    if scores.shape != (len(x), len(y)):
+        raise ValueError(f"similarity must return shape ({len(x)}, {len(y)}), got {tuple(scores.shape)}")
+    return scores
+
+
+def _weigh(logits: Tensor, weights: Tensor | None) -> Tensor:
+    """``logits`` + log p; −inf, without a gradient, where p is 0."""
+    if weights is None:
+        return logits
+    none = weights == 0
+    return (logits + weights.masked_fill(none, 1.0).log()).masked_fill(none, -torch.inf)
+
+
+def _check_negatives(query: Tensor, negatives: Tensor | None, weights: Tensor | None) -> None:
+    if negatives is None:
+        if weights is not None:
+            raise ValueError("negative_weights were given without negatives")
+        return
+    floating(negatives=negatives)
+    n, d = query.shape
+    shared, own = negatives.dim() == 2, negatives.dim() == 3 and len(negatives) == n
+    if not (shared or own) or negatives.shape[-1] != d:
+        raise ValueError(f"negatives must have shape (M, {d}) or ({n}, K, {d}), got {tuple(negatives.shape)}")
+    if weights is not None:
+        floating(negative_weights=weights)
+        if weights.shape != negatives.shape[:-1]:
+            expected = tuple(negatives.shape[:-1])
+            raise ValueError(f"negative_weights must have shape {expected}, got {tuple(weights.shape)}")
+        if (weights < 0).any():
+            raise ValueError(f"negative_weights must not be negative, got {weights.min().item():.3g}")

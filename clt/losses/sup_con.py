@@ -1,0 +1,85 @@
+"""SupCon: labels make positives."""
+
+import torch
+from torch import Tensor
+
+from clt.losses._contrast import contrast
+from clt.losses._gather import gather_rows
+from clt.losses._shared import above_zero, floating, labelled, same_shape
+from clt.similarity import full_precision, normalize
+
+
+@full_precision
+def sup_con_loss(
+    embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1, reduction: str = "mean", gather: bool = False
+) -> Tensor:
+    r"""All rows of an anchor's class are its positives; the mean of their log-probabilities is raised.
+
+    .. math:: \ell_i = -\frac{1}{|P(i)|} \sum_{p \in P(i)} \log \frac{e^{s_{ip}}}{\sum_{k \ne i} e^{s_{ik}}}, \qquad
+              s_{ik} = \frac{\cos(z_i, z_k)}{\tau}, \qquad P(i) = \{p \ne i : y_p = y_i\}
+
+    It does not reach 0 with more than one positive: they share the probability, log |P(i)| is the least.
+
+    Args:
+        embeddings: ``(N, D)``, or ``(N, V, D)`` for V views of each example; normalised inside.
+        labels: ``(N,)`` integers.
+        temperature: τ.
+        reduction: ``"mean"`` over the anchors that have a positive, ``"sum"`` or ``"none"``.
+        gather: the rows of all other processes are candidates and positives too; after ``DistributedDataParallel`` has
+            taken its mean, the gradients are those of one process with the whole batch.
+
+    Returns:
+        A scalar, or ``(N,)`` or ``(N, V)`` with ``reduction="none"``, 0 for anchors without a positive.
+
+    Raises:
+        ValueError: if the shapes do not fit, the batch is empty or the temperature is not positive.
+        TypeError: if the labels are not integers.
+
+    Source: Khosla et al. (2020), eq. 2 (L_out), mean instead of sum. The authors' code multiplies it by τ/0.07 and
+    counts anchors without a positive in the mean.
+    """
+    floating(embeddings=embeddings)
+    if embeddings.dim() not in (2, 3):
+        raise ValueError(f"embeddings must have shape (N, D) or (N, V, D), got {tuple(embeddings.shape)}")
+    labels = labelled(embeddings, labels)
+    shape = embeddings.shape[:-1]
+    if embeddings.dim() == 3:
+        labels = labels.repeat_interleave(embeddings.shape[1])
+        embeddings = embeddings.flatten(0, 1)
+    same_shape(embeddings=embeddings)
+    above_zero(temperature=temperature)
+    anchors = normalize(embeddings)
+    candidates, start = gather_rows(anchors, gather)
+    candidate_labels = gather_rows(labels, gather)[0]
+    anchors = anchors / temperature
+    score, positives = mean_positive_score(anchors, labels, candidates, candidate_labels, start)
+    valid = positives > 0
+    loss = contrast(
+        anchors,
+        candidates,
+        positive=score,
+        floor=torch.where(valid, -torch.inf, 0.0).to(score.dtype),
+        excluded=start + torch.arange(len(anchors), device=anchors.device)[:, None],
+        weight=valid.to(score.dtype),
+        count=valid.sum(),
+        bound=1 / float(temperature),
+        reduction=reduction,
+        gather=gather,
+    )
+    return loss.reshape(shape) if reduction == "none" else loss
+
+
+def mean_positive_score(
+    anchors: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, start: int
+) -> tuple[Tensor, Tensor]:
+    """Mean logit of each anchor's positives, 0 if it has none, and how many there are; both ``(N,)``.
+
+    A mean of dot products is the dot product with a mean: the sum of each class, less the anchor itself, is enough,
+    and no N × N mask of positives is made.
+    """
+    classes, kind = candidate_labels.unique(return_inverse=True)
+    sums = candidates.new_zeros(len(classes), candidates.shape[1]).index_add(0, kind, candidates)
+    own = slice(start, start + len(anchors))
+    count = kind.bincount(minlength=len(classes))[kind[own]] - 1
+    total = (anchors * (sums[kind[own]] - candidates[own])).sum(dim=1)
+    return total / count.clamp_min(1), count

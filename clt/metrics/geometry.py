@@ -1,0 +1,77 @@
+"""The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clt.similarity import squared_euclidean
+
+
+def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
+    r"""Mean distance between the two members of a positive pair: how close is what belongs together.
+
+    .. math:: \frac1N \sum_i \lVert \hat x_i - \hat y_i \rVert_2^{\alpha}, \qquad \hat x = x / \lVert x \rVert
+
+    Args:
+        x, y: the two members of each pair, both ``(N, D)``; normalised here.
+        alpha: the power; with 2 the value is the mean of :math:`2 - 2\cos` and lies in [0, 4].
+
+    Returns:
+        A scalar, 0 when every pair coincides. It has a gradient.
+
+    Raises:
+        ValueError: if the shapes differ, or there is no pair.
+
+    Source: Wang and Isola (2020), section 4.1.1. Their code leaves the normalising to the caller.
+    """
+    if x.shape != y.shape or x.ndim != 2 or not len(x):
+        raise ValueError(f"expected two (N, D) tensors of one shape with N > 0, got {tuple(x.shape)}, {tuple(y.shape)}")
+    gap = F.normalize(x, dim=-1) - F.normalize(y, dim=-1)
+    return gap.square().sum(-1).pow(alpha / 2).mean()
+
+
+def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
+    r"""How evenly the embeddings cover the sphere: the log of the mean Gaussian potential of all pairs.
+
+    .. math:: \log \frac{2}{N(N-1)} \sum_{i<j} e^{-t \lVert \hat x_i - \hat x_j \rVert^2}
+
+    Args:
+        x: embeddings, ``(N, D)``; normalised here.
+        t: how sharply a pair must be close to count.
+
+    Returns:
+        A scalar at most 0, which is total collapse; about −2t for points spread evenly in many dimensions. It has a
+        gradient. The matrix of pairs is formed: O(N²) memory.
+
+    Raises:
+        ValueError: if there are fewer than two embeddings.
+
+    Source: Wang and Isola (2020), section 4.1.2, with their default t = 2.
+    """
+    _at_least_two(x)
+    distance = squared_euclidean(F.normalize(x, dim=-1))
+    i, j = torch.triu_indices(len(x), len(x), offset=1, device=x.device)
+    pairs = distance[i, j].mul(-t)
+    return torch.logsumexp(pairs, dim=0) - torch.log(torch.tensor(len(pairs), dtype=pairs.dtype, device=x.device))
+
+
+def anisotropy(x: Tensor) -> Tensor:
+    r"""Mean cosine between two different embeddings: 0 if no direction is favoured, 1 if all share one.
+
+    .. math:: \frac{\lVert \sum_i \hat x_i \rVert^2 - N}{N (N - 1)}
+
+    The closed form takes every pair of the ``(N, D)`` tensor ``x`` into account in O(N·D), without the matrix of pairs.
+
+    Raises:
+        ValueError: if there are fewer than two embeddings.
+
+    Source: the quantity is that of Ethayarajh (2019), section 3.3, who estimates it from 1,000 sampled pairs.
+    """
+    _at_least_two(x)
+    unit = F.normalize(x, dim=-1)
+    return (unit.sum(0).square().sum() - len(x)) / (len(x) * (len(x) - 1))
+
+
+def _at_least_two(x: Tensor) -> None:
+    if x.ndim != 2 or len(x) < 2:
+        raise ValueError(f"expected an (N, D) tensor with N of at least 2, got {tuple(x.shape)}")

@@ -1,0 +1,188 @@
+"""Figures: one look for notebooks and slides, safe for colour-blind readers, with a text for those who see none.
+
+Colour is never the only cue: points carry their label, lines their own dash, bars their value. Each function draws on
+axes it is given or makes, and gives the figure its alt text, which the notebook stores beside the picture.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from clt.results import number
+
+# Okabe and Ito (2008): eight colours that people with any common form of colour blindness can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C00")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def use_style() -> None:
+    """Set the course's look, and have the notebook store each figure's alt text with its picture."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.dpi": 96,
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=COLOURS[: len(DASHES)]) + plt.cycler(linestyle=DASHES),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "font.size": 10,
+            "legend.frameon": False,
+            "image.cmap": "viridis",
+        }
+    )
+    try:
+        from IPython import get_ipython
+    except ImportError:  # outside a notebook there is nothing to store
+        return
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return
+    import matplotlib_inline.backend_inline  # noqa: F401  it registers its own printer first; ours replaces it
+    from IPython.core.pylabtools import print_figure
+
+    def picture(figure: Figure):
+        # fixed metadata: the same figure is the same bytes, whatever version of matplotlib drew it
+        png = print_figure(figure, fmt="png", base64=True, metadata={"Software": None})
+        return png, {"alt": getattr(figure, "alt", "")}
+
+    shell.display_formatter.formatters["image/png"].for_type(Figure, picture)
+
+
+def describe(figure: Figure, text: str) -> Figure:
+    """Give a figure its alt text: what a reader who cannot see it has to know."""
+    figure.alt = " ".join(text.split())
+    return figure
+
+
+def _axes(ax: Axes | None, **options) -> Axes:
+    return ax if ax is not None else plt.subplots(**options)[1]
+
+
+def _extend(ax: Axes, text: str) -> None:
+    """Add a sentence to the figure's alt text: a figure of several axes is described axis by axis."""
+    figure = ax.get_figure()
+    describe(figure, f"{getattr(figure, 'alt', '')} {text}")
+
+
+def points(positions, labels: Sequence, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """A two-dimensional map on which every point *is* its label, in its label's colour.
+
+    Args:
+        positions: ``(N, 2)``.
+        labels: N short texts or integers.
+    """
+    positions, names = np.asarray(positions), [str(label) for label in labels]
+    if positions.shape != (len(names), 2):
+        raise ValueError(f"expected (N, 2) positions and N labels, got {positions.shape} and {len(names)}")
+    ax = _axes(ax, figsize=(4.6, 4.2))
+    kinds = sorted(set(names))
+    for (x, y), name in zip(positions, names, strict=True):
+        ax.text(x, y, name, color=COLOURS[kinds.index(name) % len(COLOURS)], ha="center", va="center", fontsize=8)
+    low, high = positions.min(0), positions.max(0)
+    pad = 0.06 * np.maximum(high - low, 1e-9)
+    ax.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]), title=title)
+    ax.set(xticks=[], yticks=[])
+    centre = {kind: positions[[n == kind for n in names]].mean(0) for kind in kinds}
+    within = np.mean([np.linalg.norm(p - centre[n]) for p, n in zip(positions, names, strict=True)])
+    between = np.mean([np.linalg.norm(centre[a] - centre[b]) for a in kinds for b in kinds if a < b] or [0.0])
+    _extend(
+        ax,
+        f"{title}: map of {len(names)} points with {len(kinds)} labels; mean distance to the centre of the own label "
+        f"{number(within, digits=2)}, between centres {number(between, digits=2)}.",
+    )
+    return ax
+
+
+def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = None, digits: int = 2) -> Axes:
+    """A square matrix as colours with the numbers in the cells.
+
+    Args:
+        matrix: ``(N, N)``, for up to about 12 rows: beyond that the numbers cannot be read.
+        labels: N names for rows and columns.
+    """
+    matrix = np.asarray(matrix)
+    ax = _axes(ax, figsize=(1.6 + 0.52 * len(matrix), 1.0 + 0.46 * len(matrix)))
+    image = ax.imshow(matrix)
+    ax.set_xticks(range(len(labels)), labels, rotation=0 if max(len(str(x)) for x in labels) < 4 else 30, ha="center")
+    ax.set_yticks(range(len(labels)), labels)
+    middle = (np.nanmin(matrix) + np.nanmax(matrix)) / 2
+    for i, row in enumerate(matrix):
+        for j, value in enumerate(row):
+            ax.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=7,
+                    color="white" if value < middle else "black")  # fmt: skip
+    ax.set_title(title)
+    ax.get_figure().colorbar(image, ax=ax, shrink=0.8)
+    off = matrix[~np.eye(len(matrix), dtype=bool)]
+    _extend(
+        ax,
+        f"{title}: heat map of {len(matrix)} by {len(matrix)} values; on the diagonal {number(np.diag(matrix).mean())} "
+        f"on average, elsewhere {number(off.mean())}, from {number(off.min())} to {number(off.max())}.",
+    )
+    return ax
+
+
+def curves(lines: Mapping[str, Sequence[float]], *, x: Sequence[float] | None = None, xlabel: str = "step",
+           ylabel: str = "", title: str = "", log: bool = False, ax: Axes | None = None) -> Axes:  # fmt: skip
+    """Named lines over a common axis, each with its own dash and its name in the legend."""
+    ax = _axes(ax)
+    for name, values in lines.items():
+        ax.plot(range(1, len(values) + 1) if x is None else x, values, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if log:
+        ax.set_yscale("log")
+    ax.legend()
+    told = "; ".join(f"{name} from {number(v[0])} to {number(v[-1])}" for name, v in lines.items())
+    _extend(ax, f"{title}: {ylabel} against {xlabel}. {told}.")
+    return ax
+
+
+def seeds(groups: Mapping[str, Sequence[float]], *, xlabel: str, title: str = "", ax: Axes | None = None) -> Axes:
+    """One row per method, one dot per seed, a bar at the mean: the spread is what is drawn, not only the mean."""
+    ax = _axes(ax, figsize=(6.4, 0.9 + 0.42 * len(groups)))
+    for row, (_name, values) in enumerate(groups.items()):
+        colour = COLOURS[row % len(COLOURS)]
+        ax.scatter(values, [row] * len(values), color=colour, marker=MARKERS[row % len(MARKERS)], alpha=0.8, zorder=2)
+        ax.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color=colour, linewidth=2, linestyle="-")
+    ax.set_yticks(range(len(groups)), list(groups))
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    ax.set(xlabel=xlabel, title=title)
+    ax.grid(axis="x", alpha=0.3)
+    told = "; ".join(
+        f"{name} {number(np.mean(v))} (from {number(min(v))} to {number(max(v))})" for name, v in groups.items()
+    )
+    _extend(ax, f"{title}: {xlabel} per method, one dot per seed. {told}.")
+    return ax
+
+
+class LiveCurve:
+    """A loss curve that grows while a model trains; pass it to ``training.train(..., watch=LiveCurve())``."""
+
+    def __init__(self, *, title: str = "training loss", seconds: float = 1.0):
+        self.title, self.seconds = title, seconds
+        self._drawn = self._handle = None
+
+    def __call__(self, history: dict) -> None:
+        now = time.monotonic()
+        if self._drawn is None or now - self._drawn >= self.seconds:
+            self._drawn = now
+            self.draw(history)
+
+    def draw(self, history: dict) -> None:
+        """Draw the history as it is now, in the place of the last drawing."""
+        from IPython.display import display
+
+        figure, ax = plt.subplots(figsize=(5.6, 2.6))
+        curves({"loss": history["loss"]}, ylabel="loss", title=self.title, ax=ax)
+        ax.get_legend().remove()
+        plt.close(figure)  # shown through the handle, not a second time at the end of the cell
+        if self._handle is None:
+            self._handle = display(figure, display_id=True)
+        else:
+            self._handle.update(figure)

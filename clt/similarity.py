@@ -1,0 +1,132 @@
+"""Similarity matrices: every pair of rows compared, three ways.
+
+All three take ``x`` of shape ``(N, D)`` and ``y`` of shape ``(M, D)`` and return ``(N, M)``; without ``y`` the rows of
+``x`` are compared with one another. Half-precision input is computed, and returned, in float32.
+"""
+
+import functools
+
+import torch
+from torch import Tensor
+
+
+def full_precision(function):
+    """Decorator: every floating tensor argument arrives as float32 (float64 if one of them is), autocast switched off.
+
+    Logits of a contrastive loss reach 1/temperature, where bfloat16 is 0.5 apart: the loss would be noise.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args, **options):
+        floating = [a for a in (*args, *options.values()) if isinstance(a, Tensor) and a.is_floating_point()]
+        if not floating:
+            return function(*args, **options)
+        wide = any(a.dtype == torch.float64 and a.dim() > 0 for a in floating)
+        dtype, device = torch.float64 if wide else torch.float32, floating[0].device.type
+        if any(a.dtype != dtype for a in floating):
+            args = tuple(_cast(a, dtype) for a in args)
+            options = {name: _cast(a, dtype) for name, a in options.items()}
+        if not torch.is_autocast_enabled(device):
+            return function(*args, **options)
+        with torch.autocast(device, enabled=False):
+            return function(*args, **options)
+
+    return wrapper
+
+
+def widest(x: Tensor) -> Tensor:
+    """``x`` in float64, or as it is on a device that has none (Apple's MPS)."""
+    return x if x.device.type == "mps" else x.double()
+
+
+class _Normalize(torch.autograd.Function):
+    """z = x / ‖x‖, whose gradient is (g − z (z·g)) / ‖x‖: only what is orthogonal to x can change its direction.
+
+    PyTorch would find the same from the division and the norm, with three times as many passes over the rows.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        length = x.norm(dim=-1, keepdim=True)
+        length = length.masked_fill(length == 0, 1.0)
+        unit = x / length
+        ctx.save_for_backward(unit, length)
+        return unit
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> Tensor:
+        unit, length = ctx.saved_tensors
+        return (upstream - unit * (unit * upstream).sum(dim=-1, keepdim=True)) / length
+
+
+def normalize(x: Tensor) -> Tensor:
+    """The rows of ``x`` scaled to length one. A zero row stays zero, and its gradient stays finite."""
+    return _Normalize.apply(x)
+
+
+@full_precision
+def cosine_similarity(x: Tensor, y: Tensor | None = None) -> Tensor:
+    r"""Cosine of the angle between every row of ``x`` and every row of ``y``.
+
+    .. math:: s_{ij} = \frac{x_i \cdot y_j}{\lVert x_i \rVert\, \lVert y_j \rVert}
+
+    Args:
+        x: ``(N, D)``.
+        y: ``(M, D)``; ``x`` itself if left out.
+
+    Returns:
+        ``(N, M)``, from −1 to 1; 0 where a row is zero.
+
+    Raises:
+        ValueError: if ``x`` or ``y`` is not a matrix, or their widths differ.
+    """
+    _same_width(x, y)
+    x = normalize(x)
+    return x @ (x if y is None else normalize(y)).T
+
+
+@full_precision
+def dot_product(x: Tensor, y: Tensor | None = None) -> Tensor:
+    r"""Inner product of every row of ``x`` with every row of ``y``.
+
+    .. math:: s_{ij} = x_i \cdot y_j
+
+    Args, Returns, Raises: as :func:`cosine_similarity`, but unbounded.
+    """
+    _same_width(x, y)
+    return x @ (x if y is None else y).T
+
+
+@full_precision
+def squared_euclidean(x: Tensor, y: Tensor | None = None) -> Tensor:
+    r"""Squared Euclidean distance from every row of ``x`` to every row of ``y``: a *dis*\ similarity.
+
+    .. math:: d_{ij} = \lVert x_i - y_j \rVert^2 = \lVert x_i \rVert^2 + \lVert y_j \rVert^2 - 2\, x_i \cdot y_j
+
+    The right-hand side needs one matrix product instead of an ``(N, M, D)`` tensor, but subtracts numbers that are
+    nearly equal when two rows are close. Two remedies: move the origin to the middle of ``y``, which changes no
+    distance and shortens every row, and add in float64, where the product of two float32 numbers is exact.
+
+    Args, Returns, Raises: as :func:`cosine_similarity`, but at least 0; exactly 0 from a row to itself without ``y``.
+    """
+    _same_width(x, y)
+    other = x if y is None else y
+    middle = widest(other).mean(dim=0).detach()  # detached: the distances do not depend on it
+    left = widest(x) - middle
+    right = left if y is None else widest(other) - middle
+    squared = left.square().sum(1, keepdim=True) + right.square().sum(1) - 2 * left @ right.T
+    squared = squared.clamp_min(0).to(x.dtype)
+    if y is None:
+        squared = squared.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), 0.0)
+    return squared
+
+
+def _same_width(x: Tensor, y: Tensor | None) -> None:
+    if x.dim() != 2:
+        raise ValueError(f"x must be a matrix (N, D), got shape {tuple(x.shape)}")
+    if y is not None and (y.dim() != 2 or y.shape[1] != x.shape[1]):
+        raise ValueError(f"y must be a matrix (M, {x.shape[1]}) as wide as x, got shape {tuple(y.shape)}")
+
+
+def _cast(argument, dtype: torch.dtype):
+    return argument.to(dtype) if isinstance(argument, Tensor) and argument.is_floating_point() else argument

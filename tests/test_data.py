@@ -1,0 +1,219 @@
+import gzip
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, Sequence, Value
+
+from clt import data
+
+CUT_GZIP = gzip.compress(b'{"id": "1", "title": "", "text": ""}\n' * 99)[:40]
+PUBLIC_HERE = os.environ.get("CLT_DATA")
+
+
+@pytest.fixture
+def public(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLT_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that answers from a dictionary and notes what it was asked for."""
+    import datasets
+
+    answers, asked = {}, []
+
+    def load_dataset(name, config=None, *, split, revision=None, data_files=None):
+        asked.append((name, config, split, revision, data_files))
+        if name not in answers:
+            raise ConnectionError(f"Couldn't reach {name!r} on the Hub")
+        return answers[name]
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.delenv("CLT_DATA", raising=False)
+    return types.SimpleNamespace(answers=answers, asked=asked)
+
+
+def test_load_reads_an_embedded_set(embedded):
+    rows = data.load("sts", "dev")
+    assert rows.column_names == ["sentence1", "sentence2", "score", "topic"]
+    assert rows[0] == {"sentence1": "One, dev.", "sentence2": "Two.", "score": 3.5, "topic": "cats"}
+    assert rows[1]["sentence2"] == 'Said "four".'
+    everything = data.load("sts")
+    assert {split: len(part) for split, part in everything.items()} == {"train": 2, "dev": 2, "test": 2}
+    assert data.load("stories", "test")[0]["sentences"][5] == "Sentence 5."
+    assert data.verify() == []
+
+
+def test_a_changed_file_is_refused_and_named(embedded):
+    with open(embedded / "sts" / "dev.csv", "a") as f:
+        f.write("One more.,Row.,1,cats\n")
+    with pytest.raises(ValueError, match=r"sts/dev\.csv does not match its checksum"):
+        data.load("sts", "dev")
+    assert len(data.load("sts", "train")) == 2, "the others still load"
+    assert data.verify() == ["sts/dev.csv is not what it was when the course was released"]
+
+
+def test_a_missing_file_is_named(embedded):
+    (embedded / "sts" / "dev.csv").unlink()
+    with pytest.raises(ValueError, match=r"sts/dev\.csv is missing"):
+        data.load("sts", "dev")
+    assert data.verify() == ["sts/dev.csv is missing"]
+    (embedded / "checksums.sha256").unlink()
+    assert len(data.verify()) == 1
+    with pytest.raises(FileNotFoundError, match="restore it with git"):
+        data.load("sts", "train")
+
+
+def test_an_unknown_name_or_split_says_what_there_is():
+    with pytest.raises(ValueError, match="did you mean 'STS-B'"):
+        data.load("STSB")
+    with pytest.raises(ValueError, match="it has train, dev, test"):
+        data.load("sts", "validation")
+
+
+def test_a_public_set_from_the_folder(public):
+    (public / "STS-B").mkdir()
+    (public / "STS-B" / "dev.csv").write_text("genre,sentence1,sentence2,score\nnews,A.,B.,2.4\n")
+    assert data.load("STS-B", "dev").to_list() == [{"sentence1": "A.", "sentence2": "B.", "score": 2.4}]
+
+
+def test_other_names_of_columns_and_compressed_files(public):
+    (public / "SST-5").mkdir()
+    (public / "SST-5" / "dev.csv").write_text("text,label,label_name\nGood.,3,positive\n")
+    assert data.load("SST-5", "dev").to_list() == [{"text": "Good.", "label": "positive"}]
+    (public / "SciFact").mkdir()
+    with gzip.open(public / "SciFact" / "corpus.jsonl.gz", "wt") as f:
+        f.write('{"id": "7", "title": "T", "text": "X"}\n')
+    assert data.load("SciFact", "corpus").to_list() == [{"id": "7", "title": "T", "text": "X"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content", "message"),
+    [
+        ("STS-B", "STS-B/dev.csv", b"sentence1,score\nA.,1\n", "no column 'sentence2'"),
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,1\nA.,B.\n", "damaged near row 2: expected 3"),
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,high\n", "damaged near row 1"),
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\n\xff\xfe,B.,1\n", "damaged"),
+        ("STS-B", "STS-B/dev.csv", b'sentence1,sentence2,score\n"A.,B.,1\n', "damaged"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", b'{"id": "1", "te', "damaged near row 1"),
+        ("SciFact", "SciFact/corpus.jsonl.gz", CUT_GZIP, "damaged"),
+        ("SciFact", "SciFact/corpus.jsonl.gz", b"not gzip", "damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named(public, name, file, content, message):
+    path = public / file
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        data.load(name, Path(file).name.split(".")[0].removeprefix("queries_"))
+    assert path.name in str(error.value)
+
+
+def test_the_hub_is_asked_with_pinned_revision_and_its_own_names(hub):
+    hub.answers["mteb/stsbenchmark-sts"] = Dataset.from_dict(
+        {"split": ["x"], "sentence1": ["A."], "sentence2": ["B."], "score": [1.0]}
+    )
+    assert data.load("STS-B", "dev").to_list() == [{"sentence1": "A.", "sentence2": "B.", "score": 1.0}]
+    assert hub.asked == [
+        ("mteb/stsbenchmark-sts", None, "validation", "b0fddb56ed78048fa8b90373c8a3cfc37b684831", None)
+    ]
+
+
+def test_hub_labels_become_names_and_unlabelled_rows_go(hub):
+    hub.answers["stanfordnlp/snli"] = Dataset.from_dict(
+        {"premise": ["A", "B", "C"], "hypothesis": ["a", "b", "c"], "label": [2, -1, 0]}
+    )
+    rows = data.load("SNLI", "test")
+    assert rows["label"] == ["contradiction", "entailment"]
+    assert rows.column_names == ["premise", "hypothesis", "label"]
+
+
+def test_hub_rows_with_several_labels(hub):
+    features = Features({"text": Value("string"), "labels": Sequence(ClassLabel(names=["joy", "fear"]))})
+    hub.answers["google-research-datasets/go_emotions"] = Dataset.from_dict(
+        {"text": ["A", "B"], "labels": [[0, 1], [1]]}, features=features
+    )
+    assert data.load("GoEmotions", "dev")["labels"] == ["joy|fear", "fear"]
+    assert hub.asked[0][1:3] == ("simplified", "validation")
+
+
+def test_hub_columns_of_the_same_name_are_renamed_not_confused(hub):
+    hub.answers["facebook/empathetic_dialogues"] = Dataset.from_dict(
+        {"context": ["sad"], "prompt": ["It rained."], "utterance": ["Oh."]}
+    )
+    assert data.load("EmpatheticDialogues", "train").to_list() == [{"text": "It rained.", "label": "sad"}]
+
+
+def test_single_files_of_a_hub_repository(hub):
+    hub.answers["csv"] = Dataset.from_dict({"sent0": ["A"], "sent1": ["B"], "hard_neg": ["C"]})
+    assert data.load("NLI-triplets", "train").to_list() == [{"anchor": "A", "positive": "B", "hard_negative": "C"}]
+    assert hub.asked[0][4] == {"train": "hf://datasets/princeton-nlp/datasets-for-simcse/nli_for_simcse.csv"}
+    with pytest.raises(FileNotFoundError, match="no split 'test'"):
+        data.load("NLI-triplets", "test")
+
+
+def test_a_hub_set_that_changed_is_not_passed_on(hub):
+    hub.answers["mteb/sts13-sts"] = Dataset.from_dict({"left": ["A"], "right": ["B"]})
+    with pytest.raises(ValueError, match="has changed: it lacks sentence1"):
+        data.load("STS13", "test")
+
+
+def test_what_cannot_be_had_says_where_it_was_looked_for(hub, public):
+    with pytest.raises(FileNotFoundError) as error:
+        data.load("STS13", "test")
+    for part in ("STS13/test.csv", "CLT_DATA", "mteb/sts13-sts", "Couldn't reach"):
+        assert part in str(error.value)
+    with pytest.raises(FileNotFoundError, match="from its authors"):
+        data.load("ISEAR", "train")
+
+
+def test_public_status_names_every_public_set(public):
+    (public / "SICK-R").mkdir()
+    (public / "SICK-R" / "test.csv").touch()
+    status = dict(data.public_status())
+    assert set(status) == {entry.name for entry in data.CATALOGUE.values() if not entry.embedded}
+    assert status["SICK-R"] == "in CLT_DATA"
+    assert "mteb/sts12-sts" in status["STS12"]
+
+
+def test_every_entry_is_complete():
+    for entry in data.CATALOGUE.values():
+        assert all((entry.columns, entry.files, entry.licence, entry.citation, entry.about)), entry.name
+        assert set(entry.hub_splits) <= set(entry.files), entry.name
+        assert not entry.embedded or not entry.hub, entry.name
+
+
+def test_every_embedded_set_loads_and_is_intact():
+    assert data.verify() == []
+    for entry in data.CATALOGUE.values():
+        if entry.embedded:
+            for split, rows in data.load(entry.name).items():
+                assert rows.column_names == list(entry.columns), (entry.name, split)
+                assert len(rows) > 0
+
+
+@pytest.mark.skipif(not PUBLIC_HERE, reason="CLT_DATA is not set")
+def test_public_sets_that_are_here_load():
+    loaded = 0
+    for entry in data.CATALOGUE.values():
+        for split, file in {} if entry.embedded else entry.files.items():
+            if Path(PUBLIC_HERE, file).is_file() and Path(PUBLIC_HERE, file).stat().st_size < 20e6:
+                rows = data.load(entry.name, split)
+                assert rows.column_names == list(entry.columns)
+                assert len(rows) > 100
+                loaded += 1
+    assert loaded > 0
+
+
+def test_the_module_writes_checksums(embedded, monkeypatch, capsys):
+    import runpy
+
+    (embedded / "checksums.sha256").unlink()
+    monkeypatch.delitem(sys.modules, "clt.data.__main__", raising=False)
+    runpy.run_module("clt.data", run_name="__main__")
+    assert "checksums.sha256" in capsys.readouterr().out
+    assert data.verify() == []

@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from clt.encoders import POOLINGS, ImageEncoder, SentenceEncoder
+
+SENTENCES = [
+    "The cat sat on the mat.",
+    "A dog ran.",
+    "The cat and the dog and the cat ran under the tree quickly.",
+    "cat",
+    "A dog sleeps on the mat under the tree.",
+]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_encode_is_one_sentence_at_a_time(tiny_folder, pooling):
+    """Batching, sorting by length and padding leave no trace in the embeddings."""
+    encoder = SentenceEncoder.load(tiny_folder, pooling=pooling)
+    together = encoder.encode(SENTENCES, batch_size=2)
+    alone = torch.cat([encoder.encode([sentence]) for sentence in SENTENCES])
+    assert together.shape == (5, 16)
+    assert together.dtype == torch.float32
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
+
+
+def test_pooling_is_what_its_name_says(tiny_folder):
+    from transformers import AutoModel, AutoTokenizer
+
+    batch = AutoTokenizer.from_pretrained(tiny_folder)(SENTENCES[0], return_tensors="pt")
+    hidden = AutoModel.from_pretrained(tiny_folder)(**batch, output_hidden_states=True).hidden_states
+    expected = {
+        "cls": hidden[-1][0, 0],
+        "mean": hidden[-1][0].mean(0),
+        "first-last": (hidden[0][0].mean(0) + hidden[-1][0].mean(0)) / 2,
+    }
+    for pooling, vector in expected.items():
+        encoder = SentenceEncoder.load(tiny_folder, pooling=pooling)
+        torch.testing.assert_close(encoder.encode(SENTENCES[:1])[0], vector.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_training_has_dropout_and_gradient_and_encode_has_neither(tiny_folder):
+    encoder = SentenceEncoder.load(tiny_folder).train()
+    batch = encoder.tokenize(SENTENCES)
+    one, other = encoder(batch), encoder(batch)
+    assert not torch.equal(one, other), "dropout makes two passes differ: SimCSE lives on it"
+    one.sum().backward()
+    assert all(p.grad is not None for name, p in encoder.named_parameters() if "pooler" not in name)
+    assert torch.equal(encoder.encode(SENTENCES), encoder.encode(SENTENCES))
+    assert encoder.training, "encode puts the mode back"
+    assert not encoder.encode(SENTENCES).requires_grad
+
+
+def test_embeddings_can_be_trained_on(tiny_folder):
+    """What encode returns is an ordinary tensor, also for autograd."""
+    x = SentenceEncoder.load(tiny_folder).encode(SENTENCES)
+    weight = torch.ones(16, requires_grad=True)
+    (x * weight).sum().backward()
+    torch.testing.assert_close(weight.grad, x.sum(0))
+
+
+def test_save_and_load(tiny_folder, tmp_path):
+    encoder = SentenceEncoder.load(tiny_folder, pooling="cls", max_length=8)
+    encoder.save(tmp_path / "mine")
+    again = SentenceEncoder.load(tmp_path / "mine")
+    assert (again.pooling, again.max_length) == ("cls", 8)
+    assert torch.equal(encoder.encode(SENTENCES), again.encode(SENTENCES))
+    assert not list((tmp_path / "mine").glob("*.bin")), "weights are safetensors"
+
+
+def test_long_sentences_are_cut(tiny_folder):
+    encoder = SentenceEncoder.load(tiny_folder, max_length=6)
+    assert encoder.tokenize(["the cat " * 50])["input_ids"].shape == (1, 6)
+
+
+def test_no_sentences(tiny_folder):
+    assert SentenceEncoder.load(tiny_folder).encode([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize(("wrong", "message"), [("The cat.", "one string"), ([1, 2], "int"), (["a", None], "NoneType")])
+def test_what_is_no_sentence_is_refused(tiny_folder, wrong, message):
+    with pytest.raises(TypeError, match=message):
+        SentenceEncoder.load(tiny_folder).encode(wrong)
+
+
+def test_an_unknown_encoder_says_what_would_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="clt-mini"):
+        SentenceEncoder.load(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="pooling should be one of"):
+        SentenceEncoder(None, None, pooling="max")
+
+
+def test_pickled_weights_are_not_read(tiny_folder, tmp_path):
+    from transformers import AutoModel, AutoTokenizer
+
+    AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
+    model = AutoModel.from_pretrained(tiny_folder)
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(FileNotFoundError):
+        SentenceEncoder.load(tmp_path)
+
+
+def test_image_encoder():
+    encoder = ImageEncoder(5)
+    images = torch.rand(3, 8, 8)
+    assert encoder(images).shape == (3, 5)
+    torch.testing.assert_close(encoder(images)[1], encoder(images[1:2])[0])
+    assert 10_000 < sum(p.numel() for p in ImageEncoder(32).parameters()) < 14_000, "as its docstring says"

@@ -1,0 +1,142 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from clt import metrics
+
+approx = pytest.approx
+
+
+def cloud(n, d, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def official(k):
+    """The closed-form inputs of the published values: rows 1..6, columns 1..5."""
+    i, j = torch.meshgrid(torch.arange(1.0, 7), torch.arange(1.0, 6), indexing="ij")
+    i, j = i.double(), j.double()
+    z1 = torch.sin(0.7 * i + 1.3 * j) + 0.1 * torch.cos(2.1 * i * j)
+    return z1 if k == 1 else z1 + 0.5 * torch.sin(3.7 * i - 0.9 * j)
+
+
+def unit(x):
+    x = x.tolist()
+    return [[v / math.sqrt(sum(w * w for w in row)) for v in row] for row in x]
+
+
+def test_alignment_is_the_formula():
+    x, y = cloud(7, 3), cloud(7, 3, seed=1)
+    for alpha in (1.0, 2.0, 3.0):
+        slow = sum(math.dist(a, b) ** alpha for a, b in zip(unit(x), unit(y), strict=True)) / 7
+        assert metrics.alignment(x, y, alpha=alpha).item() == approx(slow, rel=1e-12)
+
+
+def test_uniformity_is_the_formula():
+    x = cloud(7, 3)
+    pairs = list(itertools.combinations(unit(x), 2))
+    for t in (1.0, 2.0):
+        slow = math.log(sum(math.exp(-t * math.dist(a, b) ** 2) for a, b in pairs) / len(pairs))
+        assert metrics.uniformity(x, t=t).item() == approx(slow, rel=1e-9)
+
+
+def test_anisotropy_is_the_mean_cosine_of_different_rows():
+    x = cloud(9, 4) + 0.5
+    rows = unit(x)
+    slow = [sum(p * q for p, q in zip(a, b, strict=True)) for a, b in itertools.combinations(rows, 2)]
+    assert metrics.anisotropy(x).item() == approx(sum(slow) / len(slow), rel=1e-12)
+
+
+def test_official_values():
+    """Wang and Isola's released code on the closed-form input, normalised before."""
+    x, y = official(1).requires_grad_(), official(2).requires_grad_()
+    value = metrics.alignment(x, y)
+    value.backward()
+    assert value.item() == approx(0.14505625414446136, rel=1e-12)
+    assert x.grad.norm().item() == approx(0.19206928763516187, rel=1e-9)
+    assert y.grad.norm().item() == approx(0.22193910738752734, rel=1e-9)
+    x = official(1).requires_grad_()
+    value = metrics.uniformity(x)
+    value.backward()
+    assert value.item() == approx(-1.9837456511243274, rel=1e-9)
+    assert x.grad.norm().item() == approx(0.562683688168117, rel=1e-9)
+
+
+def test_the_extremes_of_the_sphere():
+    poles = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    assert metrics.alignment(poles, poles).item() == 0
+    assert metrics.alignment(poles, -poles).item() == approx(4)
+    assert metrics.anisotropy(poles).item() == approx(-1)
+    collapsed = torch.ones(5, 3)
+    assert metrics.uniformity(collapsed).item() == approx(0, abs=1e-6)
+    assert metrics.anisotropy(collapsed).item() == approx(1)
+    assert metrics.uniformity(torch.randn(500, 512, generator=torch.Generator().manual_seed(0))).item() == approx(
+        -4, abs=0.1
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-3, 30.0])
+def test_the_length_of_the_embeddings_does_not_count(scale):
+    x, y = cloud(6, 4), cloud(6, 4, seed=1)
+    assert metrics.alignment(x * scale, y).item() == approx(metrics.alignment(x, y).item())
+    assert metrics.uniformity(x * scale).item() == approx(metrics.uniformity(x).item())
+    assert metrics.anisotropy(x * scale).item() == approx(metrics.anisotropy(x).item())
+
+
+def test_gradcheck():
+    assert torch.autograd.gradcheck(metrics.alignment, (cloud(4, 3).requires_grad_(), cloud(4, 3, 1).requires_grad_()))
+    assert torch.autograd.gradcheck(metrics.uniformity, cloud(4, 3).requires_grad_())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: metrics.alignment(torch.ones(3, 2), torch.ones(2, 2)),
+        lambda: metrics.alignment(torch.ones(0, 2), torch.ones(0, 2)),
+        lambda: metrics.uniformity(torch.ones(1, 2)),
+        lambda: metrics.anisotropy(torch.ones(4)),
+    ],
+)
+def test_wrong_shapes_say_what_came(call):
+    with pytest.raises(ValueError, match=r"expected .*got"):
+        call()
+
+
+def test_spearman_counts_order_only_and_handles_ties():
+    left = torch.eye(4)
+    right = torch.tensor([[1.0, 0, 0, 0], [1.0, 1, 0, 0], [1.0, 0, 0.5, 0], [1.0, 0, 0, 0]])  # cosines 1, .71, .45, 0
+    assert metrics.sts_spearman(left, right, [5, 4, 2, 0]) == approx(1)
+    assert metrics.sts_spearman(left, right, [0, 1, 2, 3]) == approx(-1)
+    # ties by hand: ranks of the scores 3.5 3.5 2 1 against 4 3 2 1
+    a, b = np.array([3.5, 3.5, 2, 1]), np.array([4, 3, 2, 1])
+    assert metrics.sts_spearman(left, right, [4, 4, 2, 0]) == approx(np.corrcoef(a, b)[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("left", "scores", "message"),
+    [
+        (torch.eye(3), [1, 2], "got"),
+        (torch.eye(3), [1, 1, 1], "equal"),
+        (torch.full((3, 3), torch.nan), [1, 2, 3], "not finite"),
+        (torch.eye(3), [1, 2, float("nan")], "not finite"),
+    ],
+)
+def test_spearman_refuses_what_has_no_value(left, scores, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.sts_spearman(left, torch.eye(3), scores)
+
+
+def test_linear_probe_reads_what_is_linear_and_nothing_else():
+    x = cloud(400, 5)
+    linear, parity = (x[:, 0] > 0).int(), (x[:, 0] * x[:, 1] > 0).int()
+    assert metrics.linear_probe(x[:300], linear[:300], x[300:], linear[300:]) > 0.95
+    assert metrics.linear_probe(x[:300], parity[:300], x[300:], parity[300:]) < 0.7
+    names = ["yes" if v else "no" for v in linear]
+    assert metrics.linear_probe(x[:300], names[:300], x[300:], names[300:]) > 0.95
+
+
+def test_linear_probe_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="labels"):
+        metrics.linear_probe(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])

@@ -1,0 +1,91 @@
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from clt import plots
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def drawings():
+    rng = np.random.default_rng(0)
+    return {
+        "points": lambda ax: plots.points(rng.normal(size=(12, 2)), [0, 1, 2] * 4, title="Map", ax=ax),
+        "heat_map": lambda ax: plots.heat_map(np.eye(4), "abcd", title="Cosines", ax=ax),
+        "curves": lambda ax: plots.curves({"one": [3, 2, 1], "two": [3, 3, 3]}, ylabel="loss", title="Run", ax=ax),
+        "seeds": lambda ax: plots.seeds({"one": [0.1, 0.2], "two": [0.3, 0.4]}, xlabel="accuracy", title="Runs", ax=ax),
+    }
+
+
+@pytest.mark.parametrize("name", drawings())
+def test_every_figure_says_in_words_what_it_shows(name):
+    ax = drawings()[name](None)
+    alt = ax.get_figure().alt
+    assert ax.get_title(loc="left") in alt
+    assert any(character.isdigit() for character in alt), "an alt text without a number hides the result"
+    assert len(alt) > 40
+
+
+def test_a_figure_of_two_axes_is_described_twice():
+    fig, axes = plt.subplots(1, 2)
+    for ax in axes:
+        drawings()["seeds"](ax)
+    assert fig.alt.count("Runs:") == 2
+
+
+def test_the_texts_are_right():
+    ax = plots.heat_map([[1, 0.2], [0.4, 1]], "ab", title="Cosines")
+    assert "on the diagonal 1 on average, elsewhere 0.3, from 0.2 to 0.4" in ax.get_figure().alt
+    ax = plots.seeds({"one": [0.1, 0.2]}, xlabel="accuracy", title="Runs")
+    assert "one 0.15 (from 0.1 to 0.2)" in ax.get_figure().alt
+
+
+def test_colour_is_never_the_only_cue():
+    plots.use_style()
+    ax = plots.curves({"a": [1, 2], "b": [2, 1], "c": [1, 1]})
+    assert len({line.get_linestyle() for line in ax.get_lines()}) == 3
+    ax = plots.points(np.eye(2), ["x", "y"])
+    assert [text.get_text() for text in ax.texts] == ["x", "y"]
+    assert len(set(plots.MARKERS)) == len(plots.MARKERS) == len(plots.COLOURS)
+
+
+def test_colours_are_dark_enough_on_white():
+    """WCAG asks a contrast of 3 for graphics; the two lightest of Okabe and Ito's are kept for areas and dashes."""
+
+    def contrast(colour):
+        light = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+        return 1.05 / (0.05 + np.dot(light, [0.2126, 0.7152, 0.0722]))
+
+    assert sum(contrast(colour) >= 3 for colour in plots.COLOURS) >= 6
+
+
+def test_points_refuse_what_is_not_two_dimensional():
+    with pytest.raises(ValueError, match=r"expected \(N, 2\)"):
+        plots.points(np.zeros((3, 3)), [1, 2, 3])
+
+
+def test_a_live_curve_draws_in_one_place(monkeypatch):
+    import IPython.display
+
+    shown, updates = [], []
+
+    class Handle:
+        def update(self, figure):
+            updates.append(figure)
+
+    monkeypatch.setattr(IPython.display, "display", lambda figure, display_id: shown.append(figure) or Handle())
+    live = plots.LiveCurve(seconds=0)
+    for n in range(1, 4):
+        live({"loss": [1.0] * n})
+    assert (len(shown), len(updates)) == (1, 2)
+    assert "from 1 to 1" in updates[-1].alt
+    assert plt.get_fignums() == [], "no figure is left open"
