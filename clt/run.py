@@ -1,0 +1,158 @@
+"""The command ``clt``: run the notebooks of the course, and check that this machine can."""
+
+import shutil
+import sys
+import textwrap
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+import clt
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(clt.__version__, prog_name="clt")
+def main() -> None:
+    """Contrastive representation learning for language, built from scratch: the command of the course.
+
+    \b
+    Examples:
+      clt doctor                                      can this machine run the course?
+      clt run                                         run every lesson, in order
+      clt run notebooks/03_info_nce.ipynb             run one of them
+      clt run --parameters full --output build/full   run them at the size of the papers
+
+    "clt COMMAND --help" explains a command.
+    """
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...", type=click.Path(path_type=Path))
+@click.option(
+    "--parameters", metavar="quick|full|FILE", default="quick", show_default=True, help="What the notebooks run with."
+)
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    default=Path("build/course"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where the results go.",
+)
+@click.option(
+    "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="How many run at a time."
+)
+def run(notebooks: tuple[Path, ...], parameters: str, output: Path, jobs: int) -> None:
+    """Run notebooks from top to bottom, and keep what they print and show.
+
+    Without NOTEBOOK: every lesson of the course, in teaching order. Each one runs in a process of its own, in the
+    folder it stands in, as in Jupyter. If one fails, the others still run. Ctrl-C stops the run and keeps what is done.
+
+    The notebooks themselves stay as they are. The output folder gets
+
+    \b
+      index.html           the page to open: each notebook with its status, seconds and memory
+      NAME.ipynb           each executed notebook
+      NAME.html            the same as a page, which needs no network
+      timings.json         the numbers, for programs
+
+    A second run into the same folder replaces the results of the notebooks it runs, and leaves the others.
+
+    Parameters are the values in the cell of a notebook that is tagged "parameters":
+
+    \b
+      quick    as they stand there: less than a minute each on a laptop
+      full     those in notebooks/parameters/full.yaml: the size of the papers, for a GPU
+      FILE     a YAML or JSON file with values for all of them     epochs: 3
+               or for each notebook by name                        01_triplet_loss: {epochs: 3}
+
+    A name that a notebook does not have is an error before anything runs. With --jobs N each notebook gets its share
+    of the cores (OMP_NUM_THREADS, unless you set it).
+
+    \b
+    Examples:
+      clt run
+      clt run notebooks/01_triplet_loss.ipynb notebooks/02_nce.ipynb
+      clt run --parameters my.yaml notebooks/04_simcse.ipynb
+      clt run --jobs 2 --output build/twice
+
+    \b
+    Exit code:
+      0      all passed
+      1      at least one failed
+      2      nothing was run, and the message says why
+      130    stopped by Ctrl-C
+    """
+    from clt._doctor import kernel_problem
+    from clt._pages import write_results
+    from clt._plan import Refused, find_lessons, give_parameters
+    from clt._runner import run_all
+    from clt._screen import Board, echo_summary
+
+    never_fail_to_print()
+    lessons = find_lessons(notebooks)
+    give_parameters(lessons, parameters)
+    if any(lesson.path.parent == output.resolve() for lesson in lessons):
+        raise Refused(f"--output {output} is where the notebooks are: they would be overwritten. Name another folder.")
+    if problem := kernel_problem():
+        raise Refused(f"{problem.what} {problem.do}")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"cannot write to --output {output}: {error.strerror}.") from error
+
+    board = Board()
+    interrupted = run_all(lessons, output.resolve(), jobs, board.show)
+    board.show(lessons)
+    write_results(lessons, output, Path(parameters).name)
+    echo_summary(lessons, output)
+    sys.exit(130 if interrupted else any(lesson.status == "failed" for lesson in lessons))
+
+
+@main.command()
+@click.option("--online", is_flag=True, help="Also ask the Hugging Face hub whether it answers.")
+def doctor(online: bool) -> None:
+    """Check that this machine can run the course, and say what to do where it cannot.
+
+    Looks at Python, the packages against the bounds of the course, the device and the memory, threads, the Jupyter
+    kernel, the data that comes with the course (SHA-256), and where public data sets would come from. Opens no network
+    connection unless --online is given.
+
+    \b
+    Examples:
+      clt doctor
+      clt doctor --online
+
+    \b
+    Exit code:
+      0      the course runs here, perhaps with warnings
+      1      something it needs is broken
+    """
+    from clt._doctor import examine
+    from clt._screen import marked
+
+    never_fail_to_print()
+    levels, columns = [], min(100, shutil.get_terminal_size().columns)
+    for finding in examine(online):
+        levels.append(finding.level)
+        text = f"{finding.what.rstrip('.')}. {finding.do}" if finding.do else finding.what
+        line = f"{marked(finding.level):<10} {text}"
+        click.echo(textwrap.fill(line, columns, subsequent_indent=" " * 11, break_on_hyphens=False))
+    broken, warnings = levels.count("broken"), levels.count("warning")
+    if broken:
+        click.echo(f"\nThe course does not run here yet: {broken} broken, see above.")
+    else:
+        click.echo(f"\nThe course runs here{f', with {warnings} to be warned of' if warnings else ''}.")
+    sys.exit(broken > 0)
+
+
+def never_fail_to_print() -> None:
+    """Show "?" for a character that the terminal's encoding lacks: a notebook may have any name and raise any error."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a stream that is no text file takes any character
+            stream.reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    main(prog_name="clt")

@@ -1,0 +1,226 @@
+"""``clt doctor``: sound here, and each thing that can be wrong is found, named and answered with what to do."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
+from threading import Thread
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from clt import _doctor, data
+from clt.run import main
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("CLT_DATA", "HF_HUB_OFFLINE", "HF_ENDPOINT", "JUPYTER_PATH", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def diagnosis(check) -> list[tuple[str, str]]:
+    return [(finding.level, finding.what) for finding in check()]
+
+
+def doctor(*arguments) -> tuple[int, str]:
+    """Exit code, and the output with its line breaks undone."""
+    result = CliRunner().invoke(main, ["doctor", *arguments])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_without_online_no_connection_is_opened(monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("the doctor went online")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(data, "verify", list)  # a checkout in which a text is being edited is no fault of the doctor
+    code, said = doctor()
+    assert code == 0
+    assert "broken" not in said
+    for subject in ("Python 3.", "packages: all", "device:", "memory:", "threads:", "Jupyter kernel:", "public data"):
+        assert f"ok {subject}" in said or f"warning {subject}" in said
+    assert "went online" not in said
+    assert "The course runs here" in said
+
+
+def test_a_wrong_python_is_broken(monkeypatch):
+    about = Message()
+    about["Requires-Python"] = ">=3.99"
+    monkeypatch.setattr(metadata, "metadata", lambda name: about)
+    [(level, what)] = diagnosis(_doctor.check_python)
+    assert level == "broken"
+    assert what.endswith("and the course needs >=3.99.")
+
+
+def test_violated_bounds_and_missing_packages_are_broken(monkeypatch):
+    needed = ["torch>=99", "no-such-package>=1", "click>=1", "sphinx>=99; extra == 'site'", "click>=99; os_name == 'x'"]
+    monkeypatch.setattr(metadata, "requires", lambda name: needed)
+    torch_version = metadata.version("torch")
+    assert diagnosis(_doctor.check_packages) == [
+        ("broken", f"torch is {torch_version}, and the course needs torch>=99."),
+        ("broken", "no-such-package is missing, and the course needs no-such-package>=1."),
+    ]
+    code, said = doctor()
+    assert code == 1
+    assert "✗ broken torch is" in said
+    assert "make setup" in said
+
+
+@pytest.fixture
+def copied_data(tmp_path, monkeypatch):
+    """The course's data in a folder of its own, with checksums that hold."""
+    folder = tmp_path / "data"
+    shutil.copytree(data.data_dir(), folder)
+    monkeypatch.setattr(data, "data_dir", lambda: folder)
+    data.write_checksums()
+    return folder
+
+
+def test_a_corrupt_data_file_is_broken(copied_data):
+    assert diagnosis(_doctor.check_data) == [("ok", "the course's data: every file is as it was published (SHA-256)")]
+    victim = next(path for path in sorted(copied_data.rglob("*.csv")))
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    [(level, what)] = diagnosis(_doctor.check_data)
+    assert level == "broken"
+    assert victim.relative_to(copied_data).as_posix() in what
+    victim.unlink()
+    assert "missing" in diagnosis(_doctor.check_data)[0][1]
+    code, said = doctor()
+    assert code == 1
+    assert "git checkout -- data" in said
+
+
+def test_a_check_that_fails_itself_is_a_finding(monkeypatch):
+    monkeypatch.setattr(data, "verify", lambda: 1 / 0)
+    code, said = doctor()
+    assert code == 1
+    assert "the course's data: could not be looked at (ZeroDivisionError" in said
+    assert "public data" in said  # and what comes after it is still looked at
+
+
+def test_the_doctor_comes_when_packages_are_missing():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['psutil', 'torch', 'packaging', 'jupyter_client', 'yaml']))\n"
+        "from clt.run import main; main(['doctor'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=utf8())
+    assert result.returncode == 1
+    assert result.stderr == ""
+    assert "Jupyter kernel: Jupyter is not complete" in " ".join(result.stdout.split())
+    assert result.stdout.count("✗ broken") >= 5
+
+
+def utf8() -> dict:
+    return {**os.environ, "PYTHONIOENCODING": "utf-8"}
+
+
+def test_signs_have_a_plain_form_where_the_console_lacks_them():
+    code = "import sys; from clt._screen import marked; print(*map(marked, ['ok', 'warning', 'broken', 'not run']))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={**utf8(), "PYTHONIOENCODING": "ascii"}
+    )
+    assert result.stdout.decode().strip() == "+ ok ! warning x broken - not run"
+
+
+def test_kernels_that_are_missing_or_of_another_python_are_broken(tmp_path, monkeypatch):
+    from jupyter_client.kernelspec import NoSuchKernel
+    from jupyter_client.manager import KernelManager
+
+    assert _doctor.kernel_problem() is None
+    other = tmp_path / "bin" / "python3"
+    other.parent.mkdir()
+    shutil.copy(sys.executable, other)
+    for command in (str(other), "no-such-python"):
+        monkeypatch.setattr(KernelManager, "format_kernel_cmd", lambda self, command=command: [command])
+        finding = _doctor.kernel_problem()
+        assert finding.level == "broken"
+        assert "python3 is another Python" in finding.what
+        assert "ipykernel install" in finding.do
+
+    def none(self):
+        raise NoSuchKernel("python3")
+
+    monkeypatch.setattr(KernelManager, "format_kernel_cmd", none)
+    assert _doctor.kernel_problem().what == "Jupyter kernel: there is none named python3."
+
+
+def test_more_threads_than_cores_is_a_warning(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(_doctor, "usable_cores", lambda: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    [finding] = _doctor.check_threads()
+    assert finding.level == "warning"
+    assert finding.what == "threads: PyTorch uses 8, and 2 cores may be used; OMP_NUM_THREADS is 8"
+    assert "OMP_NUM_THREADS=2" in finding.do
+
+
+def test_little_memory_is_a_warning(monkeypatch):
+    monkeypatch.setattr(_doctor, "NEEDED_MEMORY", 1e18)
+    [finding] = _doctor.check_memory()
+    assert finding.level == "warning"
+    assert "--jobs" in finding.do
+
+
+def test_the_device_is_named(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert diagnosis(_doctor.check_device)[0][1].startswith("device: CPU")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert diagnosis(_doctor.check_device)[0][1].startswith("device: MPS")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (3e9, 8e9))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Card")
+    assert diagnosis(_doctor.check_device) == [("ok", "device: CUDA, Card, 3.0 GB free of 8.0 GB")]
+
+
+def test_where_public_data_come_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        data,
+        "public_status",
+        lambda: [("A", "in CLT_DATA"), ("B", "on the hub as x/b"), ("C", "only from its authors")],
+    )
+    assert diagnosis(_doctor.check_public) == [
+        ("ok", "public data in CLT_DATA: A"),
+        ("ok", "public data from the Hugging Face hub, when a reader asks for it: B"),
+        ("ok", "public data, C: only from its authors"),
+    ]
+    monkeypatch.setenv("CLT_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert [level for level, _ in diagnosis(_doctor.check_public)] == ["warning", "ok", "warning", "ok"]
+    assert diagnosis(_doctor.check_public)[2] == ("warning", "public data out of reach, HF_HUB_OFFLINE is set: B.")
+
+
+def test_the_real_catalogue_is_understood():
+    named = " ".join(what for _, what in diagnosis(_doctor.check_public))
+    assert all(name in named for name, _ in data.public_status())
+
+
+class Hub(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_online_asks_the_hub(monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        assert diagnosis(_doctor.check_hub) == [("ok", "Hugging Face hub: it answers")]
+        server.shutdown()
+    [finding] = _doctor.check_hub()  # nobody listens there any more
+    assert finding.level == "warning"
+    assert finding.what.startswith("Hugging Face hub: no answer")
+    assert "CLT_DATA" in finding.do
