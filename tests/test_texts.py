@@ -1,0 +1,240 @@
+"""What must stay true of the texts written for this course, read straight from `data/` with csv and json."""
+
+import csv
+import json
+import re
+from collections import Counter
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from scipy.stats import spearmanr
+
+DATA = Path(__file__).parent.parent / "data"
+SPLITS = ("train", "dev", "test")
+
+# per set: file ending, rows per split, columns that hold text, other columns
+SETS = {
+    "sts": ("csv", (600, 200, 400), ("sentence1", "sentence2"), ("score", "topic")),
+    "nli": ("csv", (700, 100, 200), ("premise", "entailment", "neutral", "contradiction"), ("topic",)),
+    "emotions": ("csv", (768, 192, 320), ("text",), ("label",)),
+    "stories": ("jsonl", (140, 20, 40), ("sentences",), ("title", "topic")),
+    "dialogues": ("jsonl", (140, 20, 40), ("turns",), ("topic",)),
+    "twins": ("csv", (280, 40, 80), ("sentence", "paraphrase", "changed"), ("change", "topic")),
+}
+
+# the word a label is named by, in every form that would give the label away
+LABEL_WORDS = {
+    "afraid": "afraid",
+    "angry": "anger|angr",
+    "annoyed": "annoy",
+    "anticipating": "anticipat",
+    "anxious": "anxi",
+    "apprehensive": "apprehens",
+    "ashamed": "asham|shame",
+    "caring": "cares?\\b|cared\\b|caring",
+    "confident": "confiden",
+    "content": "content",
+    "devastated": "devastat",
+    "disappointed": "disappoint",
+    "disgusted": "disgust",
+    "embarrassed": "embarrass",
+    "excited": "excit",
+    "faithful": "faith",
+    "furious": "furious|fury",
+    "grateful": "grateful|gratitude",
+    "guilty": "guilt",
+    "hopeful": "hope|hoping",
+    "impressed": "impress",
+    "jealous": "jealous",
+    "joyful": "joy",
+    "lonely": "lonel|loner|lonesome",
+    "nostalgic": "nostalg",
+    "prepared": "prepar",
+    "proud": "proud|pride",
+    "sad": "sad\\b|sad(der|dest|den|ly|ness)",
+    "sentimental": "sentiment",
+    "surprised": "surpris",
+    "terrified": "terrif|terror",
+    "trusting": "trust",
+}
+
+
+@cache
+def rows(name, split):
+    path = DATA / name / f"{split}.{SETS[name][0]}"
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
+
+
+@cache
+def texts(name, split):
+    """Every text of a split, columns and turns one after the other."""
+    cells = [row[column] for row in rows(name, split) for column in SETS[name][2]]
+    return [text for cell in cells for text in (cell if isinstance(cell, list) else [cell])]
+
+
+def words(text):
+    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower())
+
+
+def overlap(left, right):
+    """Jaccard overlap of two texts' sets of words."""
+    left, right = set(words(left)), set(words(right))
+    return len(left & right) / len(left | right)
+
+
+def overlaps(left, right):
+    """The same for every pair of two lists of texts, ``(N, M)``."""
+    column = {}
+    cells = [
+        np.array([(i, column.setdefault(w, len(column))) for i, text in enumerate(side) for w in set(words(text))])
+        for side in (left, right)
+    ]
+    left, right = (
+        csr_array((np.ones(len(at)), at.T), shape=(len(side), len(column)))
+        for at, side in zip(cells, (left, right), strict=True)
+    )
+    both = (left @ right.T).toarray()
+    return both / (left.sum(1)[:, None] + right.sum(1)[None] - both)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_sizes_columns_and_clean_cells(name):
+    _, sizes, text_columns, other_columns = SETS[name]
+    assert tuple(len(rows(name, split)) for split in SPLITS) == sizes
+    for split in SPLITS:
+        for number, row in enumerate(rows(name, split), start=1):
+            where = f"{name}/{split}, row {number}"
+            assert set(row) == {*text_columns, *other_columns}, where
+            assert all(row[column] for column in row), f"{where} has an empty cell"
+        for text in texts(name, split):
+            assert text == " ".join(text.split()), f"stray white space in {name}/{split}: {text!r}"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nine_in_ten_word_4_grams_are_distinct(name):
+    grams = []
+    for split in SPLITS:
+        for text in texts(name, split):
+            w = words(text)
+            grams += zip(w, w[1:], w[2:], w[3:], strict=False)
+    assert len(set(grams)) / len(grams) >= 0.9, Counter(grams).most_common(5)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_text_stands_twice(name):
+    counts = Counter(" ".join(words(text)) for split in SPLITS for text in texts(name, split))
+    assert [text for text, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize(("one", "other"), list(combinations(SPLITS, 2)))
+def test_no_near_duplicate_across_splits(name, one, other):
+    left, right = texts(name, one), texts(name, other)
+    close = np.argwhere(overlaps(left, right) >= 0.6 - 1e-9)
+    assert [(left[i], right[j]) for i, j in close] == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_set_is_trained_on_the_test_of_another(name):
+    """One course trains on `nli` and tests on `sts`: the splits have to hold between the sets as well."""
+    tested = texts(name, "test")
+    for other in SETS:
+        close = np.argwhere(overlaps(texts(other, "train"), tested) >= 0.6 - 1e-9)
+        assert [(texts(other, "train")[i], tested[j]) for i, j in close] == []
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if "topic" in SETS[name][3]])
+def test_splits_share_no_topic(name):
+    topics = [{row["topic"].lower() for row in rows(name, split)} for split in SPLITS]
+    assert [one & other for one, other in combinations(topics, 2)] == [set()] * 3
+
+
+def test_overlaps_agrees_with_the_pairwise_definition():
+    left, right = texts("twins", "dev")[:7], texts("twins", "test")[:5] + texts("twins", "dev")[:2]
+    assert np.allclose(overlaps(left, right), [[overlap(x, y) for y in right] for x in left])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_sts_scores_use_the_whole_scale(split):
+    scores = np.array([float(row["score"]) for row in rows("sts", split)])
+    assert scores.min() >= 0
+    assert scores.max() <= 5
+    counts = np.histogram(scores, [0, 1, 2, 3, 4, 5])[0]
+    assert counts.min() >= 0.1 * len(scores), f"rows per unit of the scale: {counts}"
+
+
+@pytest.mark.parametrize("split", [*SPLITS, "all"])
+def test_word_overlap_does_not_solve_sts(split):
+    pairs = [row for part in SPLITS for row in rows("sts", part) if split in (part, "all")]
+    by_overlap = [overlap(row["sentence1"], row["sentence2"]) for row in pairs]
+    assert spearmanr(by_overlap, [float(row["score"]) for row in pairs]).statistic <= 0.60
+
+
+def test_sts_has_both_kinds_of_hard_pair():
+    pairs = [row for split in SPLITS for row in rows("sts", split)]
+    table = np.array([(overlap(row["sentence1"], row["sentence2"]), float(row["score"])) for row in pairs])
+    alike_in_words, unlike_in_words = table[:, 0] >= 0.5, table[:, 0] <= 0.2
+    different, same = table[:, 1] <= 3.6, table[:, 1] >= 4
+    assert np.mean(alike_in_words & different) >= 0.1, "few pairs share their words and differ in a fact"
+    assert np.mean(unlike_in_words & same) >= 0.1, "few paraphrases share hardly a word"
+
+
+@pytest.mark.parametrize(("split", "per_label"), [("train", 24), ("dev", 6), ("test", 10)])
+def test_emotions_are_balanced(split, per_label):
+    assert Counter(row["label"] for row in rows("emotions", split)) == dict.fromkeys(LABEL_WORDS, per_label)
+
+
+def test_no_emotion_names_itself():
+    named = {
+        label: re.compile(rf"\b(?:un|en|over|dis|mis)?(?:{stems})", re.IGNORECASE)
+        for label, stems in LABEL_WORDS.items()
+    }
+    situations = [row for split in SPLITS for row in rows("emotions", split)]
+    assert [row for row in situations if named[row["label"]].search(row["text"])] == []
+
+
+def test_emotion_maps_cover_the_labels_and_nest():
+    groups = json.loads((DATA / "emotions" / "labels.json").read_text(encoding="utf-8"))
+    assert groups["labels"] == sorted(LABEL_WORDS)
+    for size in (16, 8, 4):
+        assert set(groups["maps"][str(size)]) == set(LABEL_WORDS)
+        assert len(set(groups["maps"][str(size)].values())) == size
+    for fine, coarse in (("16", "8"), ("8", "4")):
+        pairs = {(groups["maps"][fine][label], groups["maps"][coarse][label]) for label in LABEL_WORDS}
+        assert len(pairs) == int(fine), f"a class of the map to {fine} is torn apart by the map to {coarse}"
+
+
+def test_hard_label_sets_are_the_papers():
+    groups = json.loads((DATA / "emotions" / "labels.json").read_text(encoding="utf-8"))
+    assert sorted(sorted(labels) for labels in groups["hard_sets"].values()) == [
+        ["afraid", "anxious", "apprehensive", "terrified"],
+        ["angry", "ashamed", "furious", "guilty"],
+        ["anticipating", "excited", "guilty", "hopeful"],
+        ["devastated", "nostalgic", "sad", "sentimental"],
+    ]
+
+
+@pytest.mark.parametrize(("name", "column"), [("stories", "sentences"), ("dialogues", "turns")])
+def test_six_in_order(name, column):
+    assert {len(row[column]) for split in SPLITS for row in rows(name, split)} == {6}
+
+
+def test_story_titles_are_distinct():
+    titles = [row["title"] for split in SPLITS for row in rows("stories", split)]
+    assert len(set(titles)) == len(titles)
+
+
+def test_twins_name_a_known_change_and_keep_the_words():
+    pairs = [row for split in SPLITS for row in rows("twins", split)]
+    kinds = Counter(row["change"] for row in pairs)
+    assert set(kinds) == {"role", "number", "time", "negation", "place", "quantity", "cause"}
+    assert min(kinds.values()) >= 40
+    # the trap of this set: the sentence that means something else shares more words than the one that means the same
+    kept = [overlap(row["sentence"], row["changed"]) > overlap(row["sentence"], row["paraphrase"]) for row in pairs]
+    assert np.mean(kept) >= 0.9
+    assert all(7 <= len(words(text)) <= 20 for split in SPLITS for text in texts("twins", split))
