@@ -13,7 +13,10 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-w
 PYTEST := $(BIN)/python -m pytest
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+
+# Sleeping threads, not spinning ones: two workers share two cores.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 # Made again when it is older than what it was made from.
 $(READY): pyproject.toml constraints.txt
@@ -29,6 +32,10 @@ course: $(READY) ## run every lesson; the results go to build/course/index.html
 test: $(READY) ## unit tests, then every notebook against its stored outputs (nbval)
 	$(PYTEST) tests -n 2 --dist loadgroup
 	$(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
+
+test-processors: $(READY) ## the notebooks once more as on older and newer processors, with one thread and two
+	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
+	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST) notebooks $(NBVAL)
 
 lab: $(READY) ## open JupyterLab on the lessons, on this machine only, with a token
 	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
@@ -50,4 +57,4 @@ checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test lab lint format execute checksums clean
+.PHONY: help setup course test test-processors lab lint format execute checksums clean
