@@ -42,26 +42,32 @@ def widest(x: Tensor) -> Tensor:
 class _Normalize(torch.autograd.Function):
     """z = x / ‖x‖, whose gradient is (g − z (z·g)) / ‖x‖: only what is orthogonal to x can change its direction.
 
-    PyTorch would find the same from the division and the norm, with three times as many passes over the rows.
+    PyTorch would find the same from the division and the norm, with three times as many passes over the rows. The
+    length is an output, too, so that the gradient can be differentiated again.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
         length = x.norm(dim=-1, keepdim=True)
         length = length.masked_fill(length == 0, 1.0)
         unit = x / length
         ctx.save_for_backward(unit, length)
-        return unit
+        ctx.set_materialize_grads(False)
+        return unit, length
 
     @staticmethod
-    def backward(ctx, upstream: Tensor) -> Tensor:
+    def backward(ctx, to_unit: Tensor | None, to_length: Tensor | None) -> Tensor | None:
         unit, length = ctx.saved_tensors
-        return (upstream - unit * (unit * upstream).sum(dim=-1, keepdim=True)) / length
+        if to_unit is not None:
+            to_unit = (to_unit - unit * (unit * to_unit).sum(dim=-1, keepdim=True)) / length
+        if to_length is None:
+            return to_unit
+        return unit * to_length if to_unit is None else to_unit + unit * to_length
 
 
 def normalize(x: Tensor) -> Tensor:
     """The rows of ``x`` scaled to length one. A zero row stays zero, and its gradient stays finite."""
-    return _Normalize.apply(x)
+    return _Normalize.apply(x)[0]
 
 
 @full_precision
@@ -114,8 +120,8 @@ def squared_euclidean(x: Tensor, y: Tensor | None = None) -> Tensor:
     middle = widest(other).mean(dim=0).detach()  # detached: the distances do not depend on it
     left = widest(x) - middle
     right = left if y is None else widest(other) - middle
-    squared = left.square().sum(1, keepdim=True) + right.square().sum(1) - 2 * left @ right.T
-    squared = squared.clamp_min(0).to(x.dtype)
+    lengths = left.square().sum(dim=1, keepdim=True) + right.square().sum(dim=1)
+    squared = torch.addmm(lengths, left, right.T, alpha=-2).to(x.dtype).clamp_min(0)
     if y is None:
         squared = squared.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), 0.0)
     return squared

@@ -1,15 +1,15 @@
 r"""The one operation under every contrastive loss: how small is the positive's share among the candidates of a row?
 
-.. math:: \ell_i = \log\Big(e^{f_i} + \sum_{k \notin X_i} e^{\,q_i \cdot k_k - p_i}\Big)
+.. math:: \ell_i = \log\Big(e^{f_i} + \sum_{k \notin X_i} e^{\,q_i \cdot k_k / \tau - p_i}\Big)
 
-``q`` are the anchors, already divided by the temperature; ``k`` the candidates; ``p_i`` the positive's logit; ``X_i``
-the candidates left out of row i, such as the anchor itself. One positive: it is left out too, and its term
-e^{p − p} = 1 comes back as the floor ``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). Several
-positives: ``p_i`` is their mean logit, they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is
-its logarithm added to the logit: one more column in ``q`` and ``k``.
+``q`` are the anchors; ``k`` the candidates; ``p_i`` the positive's logit; ``X_i`` the candidates left out of row i,
+such as the anchor itself. One positive: it is left out too, and its term e^{p − p} = 1 comes back as the floor
+``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). Several positives: ``p_i`` is their mean logit,
+they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is its logarithm added to the logit: one
+more column in ``q`` and ``k``.
 
 Written plainly (:func:`dense_rows`) this keeps several N × M matrices for the backward pass, 1 GB each at N = 16,384.
-:class:`_Tiled` walks over the same matrix a few rows at a time and never holds it. Two ideas:
+The tiled form walks over the same matrix a few rows at a time and never holds it. Two ideas:
 
 *Gradient in the forward pass.* The gradient of row i is g_i times the row's softmax times the candidates. A tile of
 complete rows knows its softmax; and since the loss is a weighted sum of rows, g_i is known as well, up to one factor
@@ -34,7 +34,7 @@ from clt.losses._shared import REDUCTIONS, one_of
 
 # Elements of the similarity matrix. Up to DENSE it is formed in full; above, in tiles of TILE (on a CPU 16 MB, to stay
 # in the cache; on a GPU 1 GB, to keep it busy).
-DENSE = 2**14
+DENSE = 2**12
 TILE = {"cpu": 2**22, "cuda": 2**28}
 LARGEST_EXPONENT = 60.0  # of the 88 that float32 has: the rest is room for sums and products
 
@@ -43,41 +43,47 @@ def contrast(
     query: Tensor,
     key: Tensor,
     *,
+    temperature: float | Tensor,
     target: Tensor | None = None,
     positive: Tensor | None = None,
     floor: Tensor | None = None,
     excluded: Tensor | None = None,
     weight: Tensor | None = None,
     count: Tensor | None = None,
-    bound: float = math.inf,
+    unit: bool = False,
     reduction: str = "mean",
     gather: bool = False,
 ) -> Tensor:
     """The formula above for every row, times its weight, reduced.
 
     Args:
-        query: ``(N, D)``, divided by the temperature.
+        query: ``(N, D)``, the anchors.
         key: ``(M, D)``, the candidates.
+        temperature: τ; a tensor gets its gradient, too.
         target: ``(N,)`` int64: the row of ``key`` that is the only positive. It need not be among the ``excluded``.
         positive: ``(N,)``: p, instead of ``target``.
         floor: ``(N,)``: f; 0 if left out.
         excluded: ``(N, E)`` int64: E different candidates that do not count in row i.
         weight: ``(N,)``: a factor for each row, 0 for an anchor that is left out (whose floor must be finite).
         count: a scalar: how many anchors the mean is over; N if left out.
-        bound: no logit is larger than this in absolute value.
+        unit: the rows of ``query`` and ``key`` have length 1.
         gather: the candidates are those of all processes; mean and sum are then scaled for what follows (``_gather``).
     """
     weight = row_weights(query, weight, count, reduction, gather)
     floor = query.new_zeros(len(query)) if floor is None else floor
+    largest = 1 / temperature if unit else math.inf  # logit
+    if isinstance(temperature, Tensor):
+        query, temperature = query / temperature, 1.0
     if target is not None:
         excluded = target[:, None] if excluded is None else torch.cat([target[:, None], excluded], dim=1)
     if len(query) * len(key) <= DENSE or len(key) == excluded.shape[1]:
-        rows = dense_rows(query @ key.T, target, positive, floor, excluded)
-    elif reduction == "none":
-        rows = _Tiled.apply(query, key, positive, floor, None, target, excluded, bound, torch.is_grad_enabled())
-    else:
-        return _Tiled.apply(query, key, positive, floor, weight, target, excluded, bound, torch.is_grad_enabled())
-    return rows * weight if reduction == "none" else rows @ weight
+        rows = dense_rows(query @ key.T / temperature, target, positive, floor, excluded)
+        return rows * weight if reduction == "none" else rows @ weight
+    bounded = bool(2 * largest + math.log(len(key)) < LARGEST_EXPONENT)
+    constants = target, excluded, 1 / temperature, bounded
+    if reduction == "none":
+        return weight * _TiledRows.apply(query, key, positive, floor, constants)
+    return _TiledSum.apply(query, key, positive, floor, weight, constants, torch.is_grad_enabled())
 
 
 def row_weights(rows: Tensor, weight: Tensor | None, count: Tensor | None, reduction: str, gather: bool) -> Tensor:
@@ -107,65 +113,89 @@ def log_add(logits: Tensor, floor: Tensor) -> Tensor:
     return torch.where(empty, floor, torch.logaddexp(floor, sums))
 
 
-class _Tiled(torch.autograd.Function):
-    """The rows or, if their weights are given, the weighted sum, without the matrix. Differentiable once."""
+def _once(backward):
+    """``once_differentiable`` alone takes the gradient for a constant if the upstream gradient is one, as in
+    ``loss.backward(create_graph=True)``: the second derivative would be wrong, and no error."""
+    once = once_differentiable(backward)
+    return lambda ctx, upstream: once(ctx, upstream.detach().requires_grad_(torch.is_grad_enabled()))
+
+
+class _TiledSum(torch.autograd.Function):
+    """The weighted sum of the rows, its gradient formed in the forward pass. Differentiable once."""
 
     @staticmethod
-    def forward(ctx, query, key, positive, floor, weight, target, excluded, bound, grad_enabled):
-        ctx.bound = bound
-        needed = ctx.needs_input_grad[:2] if grad_enabled and weight is not None else (False, False)
-        rows, to_query, to_key = _sweep(query, key, positive, floor, weight, target, excluded, bound, needed)
-        if weight is None:
-            ctx.save_for_backward(rows, floor, query, key, positive, target, excluded)
-            return rows
-        ctx.save_for_backward(rows, floor, weight, to_query, to_key)
+    def forward(ctx, query, key, positive, floor, weight, constants, grad_enabled):
+        needed = [grad_enabled and need for need in ctx.needs_input_grad[:2]]
+        rows, to_query, to_key = _sweep(query, key, positive, floor, weight, *constants, needed)
+        ctx.save_for_backward(to_query, to_key, rows, floor, weight)
         return rows @ weight
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx, upstream):
-        needed = ctx.needs_input_grad
-        if len(ctx.saved_tensors) == 5:
-            rows, floor, weight, to_query, to_key = ctx.saved_tensors
-            to_query, to_key = (g * upstream if g is not None else None for g in (to_query, to_key))
-            to_weight = rows * upstream if needed[4] else None
-            upstream = weight * upstream
-        else:
-            rows, floor, query, key, positive, target, excluded = ctx.saved_tensors
-            everything = query, key, positive, floor, upstream, target, excluded, ctx.bound, needed[:2]
-            with torch.autocast(query.device.type, enabled=False):  # the caller's may be on during the backward pass
-                _, to_query, to_key = _sweep(*everything)
-            to_weight = None
-        to_positive = upstream * torch.expm1(floor - rows) if needed[2] else None
-        to_floor = upstream * torch.exp(floor - rows) if needed[3] else None
-        return to_query, to_key, to_positive, to_floor, to_weight, None, None, None, None
+        to_query, to_key, rows, floor, weight = ctx.saved_tensors
+        to_query, to_key = (gradient if gradient is None else gradient * upstream for gradient in (to_query, to_key))
+        to_weight = rows * upstream if ctx.needs_input_grad[4] else None
+        others = _to_positive_and_floor(ctx, weight, upstream, rows, floor)
+        return to_query, to_key, *others, to_weight, None, None
 
 
-def _sweep(query, key, positive, floor, weight, target, excluded, bound, needed):
-    """All rows and, where ``needed``, the gradients of their weighted sum to the queries and to the keys."""
-    step = max(1, TILE.get(query.device.type, TILE["cpu"]) // len(key))
-    buffer = query.new_empty(min(step, len(query)), len(key))
-    rows = query.new_empty(len(query), 1)
-    to_query = torch.empty_like(query) if needed[0] else None
-    to_key = torch.zeros_like(key) if needed[1] else None
-    bounded = 2 * bound + math.log(len(key)) < LARGEST_EXPONENT
-    for start in range(0, len(query), step):
+class _TiledRows(torch.autograd.Function):
+    """The rows one by one; the backward pass, which brings a factor for each, sweeps again. Differentiable once."""
+
+    @staticmethod
+    def forward(ctx, query, key, positive, floor, constants):
+        rows, _, _ = _sweep(query, key, positive, floor, None, *constants, (False, False))
+        ctx.constants = constants
+        ctx.save_for_backward(query, key, positive, floor, rows)
+        return rows
+
+    @staticmethod
+    @_once
+    def backward(ctx, upstream):
+        query, key, positive, floor, rows = ctx.saved_tensors
+        with torch.autocast(query.device.type, enabled=False):  # the caller may have switched it on around this pass
+            _, *gradients = _sweep(query, key, positive, floor, upstream, *ctx.constants, ctx.needs_input_grad[:2])
+        return *gradients, *_to_positive_and_floor(ctx, upstream, 1.0, rows, floor), None
+
+
+def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
+    """∂ℓ/∂f = e^(f − ℓ), the floor's share of the sum, and ∂ℓ/∂p = −(1 − e^(f − ℓ))."""
+    needs_positive, needs_floor = ctx.needs_input_grad[2:4]
+    to_positive = torch.expm1(floor - rows) * weight * upstream if needs_positive else None
+    to_floor = torch.exp(floor - rows) * weight * upstream if needs_floor else None
+    return to_positive, to_floor
+
+
+def _sweep(query, key, positive, floor, weight, target, excluded, scale, bounded, needed):
+    """All rows and, where ``needed``, the gradients of their weighted sum to the queries and to the keys.
+
+    If the queries are the keys, there is one gradient: the first.
+    """
+    n, m = len(query), len(key)
+    step = max(1, TILE.get(query.device.type, TILE["cpu"]) // m)
+    buffer = query.new_empty(min(step, n), m)
+    rows = query.new_empty(n, 1)
+    to_query = torch.zeros_like(query) if needed[0] else None
+    to_key = to_query if query is key else torch.zeros_like(key) if needed[1] else None
+    for start in range(0, n, step):
         part = slice(start, start + step)
         few = query[part]
-        tile = torch.mm(few, key.T, out=buffer[: len(few)])
-        p = tile.gather(1, target[part, None]) if target is not None else positive[part, None]
+        tile = buffer[: len(few)]
+        torch.addmm(tile, few, key.T, beta=0, alpha=scale, out=tile)  # the logits: beta=0 ignores what was there
+        p = positive[part, None] if target is None else tile.gather(1, target[part, None])
         tile.scatter_(1, excluded[part], -torch.inf)
         shift = p if bounded else tile.amax(dim=1, keepdim=True)
         mass = tile.sub_(shift).exp_().sum(dim=1, keepdim=True)
         shift = shift - p
         rows[part] = row = torch.logaddexp(floor[part, None], mass.log() + shift)
-        if not any(needed):
+        if to_query is None and to_key is None:
             continue
-        if target is not None:  # the positive's logit loses what the others gain
+        if target is not None:  # what the others gain, the positive's logit loses
             tile.scatter_(1, target[part, None], -mass)
-        factor = weight[part, None] * torch.exp(shift - row)
-        if to_query is not None:
-            torch.mm(tile, key, out=to_query[part]).mul_(factor)
+        factor = torch.exp(shift - row).mul_(weight[part, None]).mul_(scale)  # makes the tile the rows' gradient
         if to_key is not None:
             to_key.addmm_(tile.T, few * factor)
-    return rows[:, 0], to_query, to_key
+        if to_query is not None:
+            to_query[part] += torch.mm(tile, key).mul_(factor)
+    return rows[:, 0], to_query, None if query is key else to_key

@@ -33,7 +33,8 @@ def info_nce_loss(
 
     Args:
         query, positive: both ``(N, D)``; row i of one belongs to row i of the other.
-        negatives: extra candidates, shared by all queries ``(M, D)``, or each query's own ``(N, K, D)``.
+        negatives: extra candidates, shared by all queries ``(M, D)``, or each query's own ``(N, K, D)``; ``(0, 0)``, as
+            an empty queue gives them, are none.
         negative_weights: p, at least 0: ``(M,)`` or ``(N, K)``; 1 if left out.
         temperature: τ.
         similarity: ``"cosine"``, ``"dot"``, or a function of ``(N, D)`` and ``(M, D)`` that returns ``(N, M)``.
@@ -53,6 +54,8 @@ def info_nce_loss(
     given.
     """
     same_shape(query=query, positive=positive)
+    if isinstance(negatives, Tensor) and negatives.shape == (0, 0):
+        negatives = negative_weights = None
     _check_negatives(query, negatives, negative_weights)
     above_zero(temperature=temperature)
     if callable(similarity):
@@ -65,23 +68,21 @@ def info_nce_loss(
     if similarity == "cosine":
         query, positive = normalize(query), normalize(positive)
         negatives = None if negatives is None else normalize(negatives)
-    query = query / temperature
     key, start = gather_rows(positive, gather)
     target = torch.arange(start, start + len(query), device=query.device)
-    options = {"reduction": reduction, "gather": gather}
-    if similarity == "cosine" and negative_weights is None:
-        options["bound"] = 1 / float(temperature)
+    unit = similarity == "cosine" and (negative_weights is None or negatives.dim() == 3)
+    options = {"temperature": temperature, "unit": unit, "reduction": reduction, "gather": gather}
     if negatives is None:
         return contrast(query, key, target=target, **options)
     if negatives.dim() == 3:
-        score = (query * positive).sum(dim=1)
-        own = _weigh(torch.einsum("nd,nkd->nk", query, negatives), negative_weights)
+        score = (query * positive).sum(dim=1) / temperature
+        own = _weigh(torch.einsum("nd,nkd->nk", query, negatives) / temperature, negative_weights)
         floor = log_add(own - score[:, None], torch.zeros_like(score))
         return contrast(query, key, positive=score, floor=floor, excluded=target[:, None], **options)
-    if negative_weights is not None:  # log p as one more column: 0 for the positives
+    if negative_weights is not None:  # [q, τ] · [n, log p] / τ = q · n / τ + log p, and log p = 0 for the positives
         kept = negative_weights > 0
         negatives = torch.cat([negatives[kept], negative_weights[kept, None].log()], dim=1)
-        query = torch.cat([query, query.new_ones(len(query), 1)], dim=1)
+        query = torch.cat([query, temperature * query.new_ones(len(query), 1)], dim=1)
         key = torch.cat([key, key.new_zeros(len(key), 1)], dim=1)
     return contrast(query, torch.cat([key, gather_rows(negatives, gather)[0]]), target=target, **options)
 

@@ -40,11 +40,12 @@ def nt_xent_loss(
     candidates, start = gather_rows(views, gather)
     own = torch.arange(start, start + len(views), device=views.device)
     return contrast(
-        views / temperature,
+        views,
         candidates,
+        temperature=temperature,
         target=own.roll(len(view1)),
         excluded=own[:, None],
-        bound=1 / float(temperature),
+        unit=True,
         reduction=reduction,
         gather=gather,
     )
@@ -71,11 +72,12 @@ def nt_xent_terms(view1: Tensor, view2: Tensor, *, temperature: float = 0.5) -> 
     view1, view2 = normalize(view1), normalize(view2)
     views = torch.cat([view1, view2])
     log_sums = contrast(
-        views / temperature,
         views,
+        views,
+        temperature=temperature,
         positive=views.new_zeros(len(views)),  # relative to nothing: the plain log-sum-exp
         floor=views.new_full((len(views),), -torch.inf),
         excluded=torch.arange(len(views), device=views.device)[:, None],
-        bound=1 / float(temperature),
+        unit=True,
     )
     return -(view1 * view2).sum(dim=1).mean(), temperature * log_sums

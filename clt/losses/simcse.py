@@ -49,20 +49,21 @@ def simcse_loss(
         same_shape(anchor=anchor, positive=positive)
         return info_nce_loss(anchor, positive, temperature=temperature, reduction=reduction, gather=gather)
     same_shape(anchor=anchor, positive=positive, hard_negative=hard_negative)
-    anchor, positive, hard_negative = normalize(anchor) / temperature, normalize(positive), normalize(hard_negative)
+    anchor, positive, hard_negative = normalize(anchor), normalize(positive), normalize(hard_negative)
     positives, start = gather_rows(positive, gather)
     key = torch.cat([positives, gather_rows(hard_negative, gather)[0]])
     own = torch.arange(start, start + len(anchor), device=anchor.device)
-    score = (anchor * positive).sum(dim=1)
-    hard_score = (anchor * hard_negative).sum(dim=1)
+    score = (anchor * positive).sum(dim=1) / temperature
+    hard_score = (anchor * hard_negative).sum(dim=1) / temperature
     log_alpha = torch.tensor(float(hard_negative_weight), dtype=score.dtype, device=score.device).log()
     return contrast(
         anchor,
         key,
+        temperature=temperature,
         positive=score,
         floor=torch.logaddexp(torch.zeros_like(score), hard_score + log_alpha - score),
         excluded=torch.stack([own, own + len(positives)], dim=1),
-        bound=1 / float(temperature),
+        unit=True,
         reduction=reduction,
         gather=gather,
     )

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from clt.losses._contrast import log_add
 from clt.losses._shared import above_zero, labelled, reduce, same_shape
 from clt.similarity import full_precision, squared_euclidean
 
@@ -38,10 +39,10 @@ def soft_nearest_neighbor_loss(
     labels = labelled(embeddings, labels)
     above_zero(temperature=temperature)
     logits = -squared_euclidean(embeddings) / temperature
-    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    same = (labels[:, None] == labels) & ~itself
-    valid = same.any(dim=1)
-    ignored = ~valid[:, None]  # whole rows that are not used, kept finite: an empty log-sum-exp has no gradient
-    above = logits.masked_fill(~(same | ignored), -torch.inf).logsumexp(dim=1)
-    below = logits.masked_fill(itself & ~ignored, -torch.inf).logsumexp(dim=1)
-    return reduce(below - above, reduction, valid)
+    same = labels[:, None] == labels
+    positive = same.clone().fill_diagonal_(False)
+    valid = positive.any(dim=1)
+    # the rows of other anchors are not used, but an empty log-sum-exp has no gradient: keep them finite
+    above = logits.masked_fill(~positive & valid[:, None], -torch.inf).logsumexp(dim=1, keepdim=True)
+    others = (logits - above).masked_fill(same, -torch.inf)
+    return reduce(log_add(others, torch.zeros_like(above[:, 0])), reduction, valid)  # log(1 + others / positives)

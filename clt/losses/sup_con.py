@@ -51,28 +51,28 @@ def sup_con_loss(
     anchors = normalize(embeddings)
     candidates, start = gather_rows(anchors, gather)
     candidate_labels = gather_rows(labels, gather)[0]
-    anchors = anchors / temperature
-    score, positives = mean_positive_score(anchors, labels, candidates, candidate_labels, start)
+    cosine, positives = mean_positive_cosine(anchors, labels, candidates, candidate_labels, start)
     valid = positives > 0
     loss = contrast(
         anchors,
         candidates,
-        positive=score,
-        floor=torch.where(valid, -torch.inf, 0.0).to(score.dtype),
+        temperature=temperature,
+        positive=cosine / temperature,
+        floor=torch.where(valid, -torch.inf, 0.0).to(cosine.dtype),
         excluded=start + torch.arange(len(anchors), device=anchors.device)[:, None],
-        weight=valid.to(score.dtype),
+        weight=valid.to(cosine.dtype),
         count=valid.sum(),
-        bound=1 / float(temperature),
+        unit=True,
         reduction=reduction,
         gather=gather,
     )
     return loss.reshape(shape) if reduction == "none" else loss
 
 
-def mean_positive_score(
+def mean_positive_cosine(
     anchors: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, start: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean logit of each anchor's positives, 0 if it has none, and how many there are; both ``(N,)``.
+    """Mean cosine of each anchor with its positives, 0 if it has none, and how many there are; both ``(N,)``.
 
     A mean of dot products is the dot product with a mean: the sum of each class, less the anchor itself, is enough,
     and no N × N mask of positives is made.

@@ -87,43 +87,53 @@ def batch_triplet_loss(embeddings: Tensor, labels: Tensor, *, margin: float = 1.
     labels = labelled(embeddings, labels)
     not_negative(margin=margin)
     one_of(_MINERS, mining=mining)
-    same = labels[:, None] == labels
-    return _MINERS[mining](squared_euclidean(embeddings), same.clone().fill_diagonal_(False), ~same, margin)
+    labels, order = labels.sort()  # the order of a batch has no meaning; each class becomes a block
+    return _MINERS[mining](squared_euclidean(embeddings[order]), labels, margin)
 
 
-def _all(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Every triplet, in O(N² log N): sort, and *count* the triplets a distance is active in, instead of listing them.
+def _all(distance: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Every triplet in O(N² log N), without listing them.
 
-    A hinge that is active is linear, so the sum over the active triplets is, for each anchor,
-    Σ_p k_p (d_p + m) − Σ_n c_n d_n, where k_p counts the negatives nearer than d_p + m, and c_n the positives with
-    d_p + m farther than d_n. Both counts are a binary search in a sorted row.
+    With the negatives of an anchor sorted, those that a positive at distance d has active are the first k, the ones
+    nearer than d + m, and their hinges add up to k (d + m) minus the sum of the first k distances.
     """
-    dtype, distance = distance.dtype, widest(distance)
-    with torch.no_grad():
-        reach = distance + margin
-        near = torch.where(negative, distance, torch.inf).sort(dim=1).values
-        beaten = torch.searchsorted(near, reach)  # negatives with d_n < d_p + m
-        far = torch.where(positive, reach, -torch.inf).sort(dim=1).values
-        beating = distance.shape[1] - torch.searchsorted(far, distance, right=True)  # positives with d_p + m > d_n
-        gain = torch.where(positive, beaten, torch.where(negative, -beating, 0)).to(distance.dtype)
-        triplets = (positive.sum(1) * negative.sum(1)).sum()
-    active = gain.relu().sum()
-    return (((gain * distance).sum() + margin * active) / triplets.clamp_min(1)).to(dtype)
+    total, triplets, start = 0.0 * distance.sum(), 0, 0
+    sizes = labels.unique_consecutive(return_counts=True)[1].tolist()
+    for anchors, size in zip(distance.split(sizes), sizes, strict=True):
+        stop = start + size
+        if 1 < size < len(labels):
+            near = torch.cat([anchors[:, :start], anchors[:, stop:]], dim=1).sort(dim=1).values
+            reach = anchors[:, start:stop] + margin
+            k = torch.searchsorted(near.detach(), reach.detach())
+            sums = F.pad(widest(near).cumsum(dim=1), (1, 0))
+            hinges = k * widest(reach) - sums.gather(1, k)
+            total = total + (hinges.sum() - hinges.diagonal().sum())  # an anchor is not its own positive
+            triplets += size * (size - 1) * (len(labels) - size)
+        start = stop
+    return (total / max(triplets, 1)).to(distance.dtype)
 
 
-def _hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+def _hard(distance: Tensor, labels: Tensor, margin: float) -> Tensor:
+    positive, negative = _masks(labels)
     farthest = torch.where(positive, distance, -torch.inf).amax(dim=1)
     nearest = torch.where(negative, distance, torch.inf).amin(dim=1)
     complete = positive.any(1) & negative.any(1)  # elsewhere the hinge below is [−inf]₊ = 0
     return reduce(F.relu(farthest - nearest + margin), "mean", complete)
 
 
-def _semi_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+def _semi_hard(distance: Tensor, labels: Tensor, margin: float) -> Tensor:
+    positive, negative = _masks(labels)
     near = torch.where(negative, distance, torch.inf).sort(dim=1).values
     count = negative.sum(dim=1, keepdim=True)
     first = torch.searchsorted(near.detach(), distance.detach(), right=True)  # the nearest one farther than p
     chosen = near.gather(1, first.minimum(count - 1).clamp_min(0))  # or the farthest there is
     return reduce(F.relu(distance - chosen + margin), "mean", positive & (count > 0))
+
+
+def _masks(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """``(N, N)`` twice: j is a positive of anchor i, j is a negative of anchor i."""
+    same = labels[:, None] == labels
+    return same.clone().fill_diagonal_(False), ~same
 
 
 _MINERS = {"all": _all, "hard": _hard, "semi-hard": _semi_hard}

@@ -102,9 +102,7 @@ def ifcl_loss(
     """
     not_negative(twin_weight=twin_weight)
     same_shape(anchor=anchor, identical=identical, fraternal=fraternal)
-    negatives, weights = (
-        (queue.negatives, queue.weights) if queue is not None and len(queue.negatives) else (None, None)
-    )
+    negatives, weights = (queue.negatives, queue.weights) if queue is not None else (None, None)
     options = {"temperature": temperature, "reduction": reduction}
     loss = info_nce_loss(anchor, identical, negatives, weights, **options)
     loss = loss + info_nce_loss(anchor, fraternal, negatives, weights, **options)

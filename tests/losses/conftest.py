@@ -1,8 +1,16 @@
-"""Inputs the loss tests share."""
+"""Inputs and switches the loss tests share."""
 
 import numpy as np
 import pytest
 import torch
+from cases import PATHS
+
+from clt.losses import _contrast
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
 
 
 @pytest.fixture
@@ -23,3 +31,31 @@ def official():
         "labels": torch.tensor([0, 1, 0, 2, 1, 0]),
         "class_logits": torch.cos(0.5 * torch.arange(1, 13, dtype=torch.float64)[:, None] * torch.arange(1, 4)),
     }
+
+
+def use_tiles(monkeypatch, elements=30):
+    """Even the smallest matrix is cut into tiles, of a few rows each."""
+    monkeypatch.setattr(_contrast, "DENSE", 0)
+    monkeypatch.setattr(_contrast, "TILE", {"cpu": elements, "cuda": elements})
+
+
+@pytest.fixture
+def tiles(monkeypatch):
+    use_tiles(monkeypatch)
+
+
+@pytest.fixture
+def dense(monkeypatch):
+    monkeypatch.setattr(_contrast, "DENSE", 2**62)
+
+
+@pytest.fixture(params=PATHS)
+def path(request, monkeypatch):
+    """The ways through the same operation: the whole matrix, tiles with a constant shift or with the row maximum."""
+    if request.param == "dense":
+        monkeypatch.setattr(_contrast, "DENSE", 2**62)
+    else:
+        use_tiles(monkeypatch)
+    if request.param.endswith("maximum"):
+        monkeypatch.setattr(_contrast, "LARGEST_EXPONENT", -1.0)
+    return request.param

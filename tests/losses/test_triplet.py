@@ -188,7 +188,11 @@ def test_layout_and_label_type_do_not_matter(batch):
         (lambda x: triplet_loss(x, x, x[:2]), ValueError, r"negative \(2, 3\)"),
         (lambda x: triplet_loss(x[0], x[0], x[0]), ValueError, r"anchor must have shape \(N, D\), got \(3,\)"),
         (lambda x: triplet_loss(x, x, x, margin=-1), ValueError, "margin must not be negative, got -1"),
-        (lambda x: triplet_loss(x, x, x, reduction="average"), ValueError, "one of 'mean', 'sum', 'none', got 'average'"),
+        (
+            lambda x: triplet_loss(x, x, x, reduction="average"),
+            ValueError,
+            "one of 'mean', 'sum', 'none', got 'average'",
+        ),
         (lambda x: triplet_loss(x[:0], x[:0], x[:0]), ValueError, "must not be empty"),
         (lambda x: margin_triplet_loss(x.long(), x, x), TypeError, "anchor must be a tensor of floating-point"),
         (lambda x: batch_triplet_loss(x, torch.zeros(4)), TypeError, "tensor of integers, got torch.float32"),

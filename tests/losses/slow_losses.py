@@ -1,0 +1,130 @@
+"""Every contrastive loss as its formula says, one anchor after the other: slow, and obviously right.
+
+Float64 tensors come in, a list with one scalar for each anchor comes out, ``None`` for an anchor that does not count.
+The plain exp and log are safe for the moderate values the tests use, and autograd gives the gradient.
+"""
+
+import torch
+
+
+def cosine(x, y):
+    return (x @ y) / ((x @ x) * (y @ y)).sqrt()
+
+
+def dot(x, y):
+    return x @ y
+
+
+def nt_xent(view1, view2, *, temperature):
+    views, n = [*view1, *view2], len(view1)
+    rows = []
+    for i, anchor in enumerate(views):
+        twin = i + n if i < n else i - n
+        below = sum(torch.exp(cosine(anchor, views[k]) / temperature) for k in range(2 * n) if k != i)
+        rows.append(-torch.log(torch.exp(cosine(anchor, views[twin]) / temperature) / below))
+    return rows
+
+
+def info_nce(query, positive, negatives=None, weights=None, *, temperature, similarity=cosine):
+    rows = []
+    for i, anchor in enumerate(query):
+        below = sum(torch.exp(similarity(anchor, other) / temperature) for other in positive)
+        extra = [] if negatives is None else negatives[i] if negatives.dim() == 3 else negatives
+        for m, other in enumerate(extra):
+            weight = 1.0 if weights is None else weights[i, m] if weights.dim() == 2 else weights[m]
+            below = below + weight * torch.exp(similarity(anchor, other) / temperature)
+        rows.append(-torch.log(torch.exp(similarity(anchor, positive[i]) / temperature) / below))
+    return rows
+
+
+def simcse(anchor, positive, hard_negative=None, *, temperature, hard_negative_weight=1.0):
+    rows = []
+    for i, h in enumerate(anchor):
+        below = sum(torch.exp(cosine(h, other) / temperature) for other in positive)
+        for j, other in enumerate([] if hard_negative is None else hard_negative):
+            alpha = hard_negative_weight if i == j else 1.0
+            below = below + alpha * torch.exp(cosine(h, other) / temperature)
+        rows.append(-torch.log(torch.exp(cosine(h, positive[i]) / temperature) / below))
+    return rows
+
+
+def sup_con(embeddings, labels, *, temperature):
+    if embeddings.dim() == 3:
+        labels = [label for label, views in zip(labels, embeddings, strict=True) for _ in views]
+        embeddings = [view for views in embeddings for view in views]
+    n, rows = len(embeddings), []
+    for i in range(n):
+        positives = [p for p in range(n) if p != i and labels[p] == labels[i]]
+        if not positives:
+            rows.append(None)
+            continue
+        below = sum(torch.exp(cosine(embeddings[i], embeddings[k]) / temperature) for k in range(n) if k != i)
+        logs = [torch.log(torch.exp(cosine(embeddings[i], embeddings[p]) / temperature) / below) for p in positives]
+        rows.append(-sum(logs) / len(positives))
+    return rows
+
+
+def label_aware(embeddings, labels, class_logits, *, temperature, positive_weight="outside"):
+    n, rows = len(embeddings), []
+    for i in range(n):
+        positives = [p for p in range(n) if p != i and labels[p] == labels[i]]
+        if not positives:
+            rows.append(None)
+            continue
+        weights = class_logits[i].exp() / class_logits[i].exp().sum()
+        own = weights[labels[i]]
+        terms = [torch.exp(cosine(embeddings[i], embeddings[k]) / temperature) for k in range(n)]
+        below = sum(weights[labels[k]] * terms[k] for k in range(n) if k != i)
+        if positive_weight == "outside":
+            logs = [own * torch.log(terms[p] / below) for p in positives]
+        else:
+            logs = [torch.log(own * terms[p] / below) for p in positives]
+        rows.append(-sum(logs) / len(positives))
+    return rows
+
+
+def soft_nearest_neighbor(embeddings, labels, *, temperature):
+    n, rows = len(embeddings), []
+    for i in range(n):
+        near = [torch.exp(-((embeddings[i] - other) ** 2).sum() / temperature) for other in embeddings]
+        positives = [p for p in range(n) if p != i and labels[p] == labels[i]]
+        if not positives:
+            rows.append(None)
+            continue
+        rows.append(-torch.log(sum(near[p] for p in positives) / sum(near[k] for k in range(n) if k != i)))
+    return rows
+
+
+def nce(data_score, noise_scores, data_log_noise, noise_log_noise):
+    rows, k = [], noise_scores.shape[1]
+    for i in range(len(data_score)):
+        data_odds = torch.exp(data_score[i]) / (k * torch.exp(data_log_noise[i]))
+        cost = -torch.log(data_odds / (1 + data_odds))
+        for score, log_noise in zip(noise_scores[i], noise_log_noise[i], strict=True):
+            cost = cost - torch.log(1 - torch.exp(score) / (torch.exp(score) + k * torch.exp(log_noise)))
+        rows.append(cost)
+    return rows
+
+
+def negative_sampling(anchor, positive, negatives, *, temperature):
+    def sigmoid(x):
+        return 1 / (1 + torch.exp(-x))
+
+    return [
+        -torch.log(sigmoid(a @ p / temperature)) - sum(torch.log(sigmoid(-(a @ n) / temperature)) for n in few)
+        for a, p, few in zip(anchor, positive, negatives, strict=True)
+    ]
+
+
+def twin(anchor, identical, fraternal, margin):
+    return [
+        abs(torch.exp(cosine(h, i)) - torch.exp(cosine(h, f)) - m)
+        for h, i, f, m in zip(anchor, identical, fraternal, margin, strict=True)
+    ]
+
+
+def ifcl(anchor, identical, fraternal, margin, negatives, weights, *, temperature, twin_weight):
+    first = info_nce(anchor, identical, negatives, weights, temperature=temperature)
+    second = info_nce(anchor, fraternal, negatives, weights, temperature=temperature)
+    third = twin(anchor, identical, fraternal, margin)
+    return [a + b + twin_weight * c for a, b, c in zip(first, second, third, strict=True)]

@@ -1,0 +1,199 @@
+"""What holds for every contrastive loss: it is its formula, in value and gradient, in every precision and layout."""
+
+import pytest
+import torch
+from cases import CASES, CASES_AND_PATHS, TILED, Case
+
+from clt.losses import _contrast
+
+EVERY_CASE_AND_PATH = pytest.mark.parametrize(("case", "path"), CASES_AND_PATHS, indirect=["path"], ids=str)
+
+
+def slow_rows(case: Case, inputs):
+    """``(rows, valid)``: anchors that do not count are 0."""
+    rows = case.slow(*inputs)
+    valid = torch.tensor([row is not None for row in rows])
+    return torch.stack([torch.zeros((), dtype=torch.float64) if row is None else row for row in rows]), valid
+
+
+def gradients(output, inputs, upstream=None):
+    return torch.autograd.grad(output, inputs, upstream, allow_unused=True)
+
+
+def needing_gradients(inputs):
+    return [x.clone().requires_grad_() for x in inputs]
+
+
+@EVERY_CASE_AND_PATH
+def test_value_is_the_formula(case, path):
+    inputs = case.inputs()
+    rows, valid = slow_rows(case, inputs)
+    assert torch.allclose(case.loss(*inputs, reduction="none").flatten(), rows, rtol=1e-12, atol=1e-14)
+    assert case.loss(*inputs, reduction="sum").item() == pytest.approx(rows.sum().item(), rel=1e-12)
+    assert case.loss(*inputs, reduction="mean").item() == pytest.approx(rows[valid].mean().item(), rel=1e-12)
+
+
+@EVERY_CASE_AND_PATH
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_gradient_is_that_of_the_formula(case, path, reduction):
+    inputs = needing_gradients(case.inputs(seed=1))
+    rows, valid = slow_rows(case, inputs)
+    loss = case.loss(*inputs, reduction=reduction)
+    upstream = torch.linspace(-1.0, 2.5, loss.numel(), dtype=torch.float64).reshape(loss.shape)  # not 1
+    if reduction == "none":
+        expected = gradients(rows, inputs, upstream.flatten())
+    else:
+        factor = upstream / valid.sum() if reduction == "mean" else upstream
+        expected = gradients(rows[valid].sum(), inputs, factor)
+    for found, wanted in zip(gradients(loss, inputs, upstream), expected, strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-10, atol=1e-13)
+
+
+@EVERY_CASE_AND_PATH
+def test_gradcheck(case, path):
+    inputs = needing_gradients(case.inputs(seed=2))
+    assert torch.autograd.gradcheck(case.loss, inputs)
+
+
+@EVERY_CASE_AND_PATH
+def test_a_backward_pass_twice_gives_the_same(case, path):
+    inputs = needing_gradients(case.inputs())
+    loss = case.loss(*inputs)
+    first = torch.autograd.grad(loss, inputs, retain_graph=True)
+    assert all(map(torch.equal, first, torch.autograd.grad(loss, inputs)))
+
+
+@EVERY_CASE_AND_PATH
+def test_inputs_are_left_alone(case, path):
+    inputs = needing_gradients(case.inputs())
+    before = [x.detach().clone() for x in inputs]
+    case.loss(*inputs).backward()
+    assert all(map(torch.equal, inputs, before))
+
+
+@EVERY_CASE_AND_PATH
+def test_only_one_input_needs_a_gradient(case, path):
+    inputs = case.inputs()
+    complete = gradients(case.loss(*(every := needing_gradients(inputs))), every)
+    for index, expected in enumerate(complete):
+        one = inputs[index].clone().requires_grad_()
+        loss = case.loss(*inputs[:index], one, *inputs[index + 1 :])
+        loss.backward()
+        assert torch.allclose(one.grad, expected, rtol=1e-12, atol=1e-15)
+
+
+@EVERY_CASE_AND_PATH
+def test_layout_does_not_matter(case, path):
+    inputs = case.inputs()
+    strided = [x.mT.contiguous().mT if x.dim() > 1 else torch.stack([x, x], 1)[:, 0] for x in inputs]
+    assert not any(x.is_contiguous() for x in strided)
+    first, second = needing_gradients(inputs), [x.requires_grad_() for x in strided]
+    assert torch.allclose(case.loss(*first), case.loss(*second), rtol=1e-12)
+    for a, b in zip(gradients(case.loss(*first), first), gradients(case.loss(*second), second), strict=True):
+        assert torch.allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@EVERY_CASE_AND_PATH
+def test_expanded_input(case, path):
+    """One row repeated without copying, as a learnt vector broadcast over the batch would be."""
+    one = [x[:1].clone().requires_grad_() for x in case.inputs()]
+    expanded = [x.expand(shape) for x, shape in zip(one, case.shapes, strict=True)]
+    copied = [x.contiguous() for x in expanded]
+    found = gradients(case.loss(*expanded), one)
+    for a, b in zip(found, gradients(case.loss(*copied), one), strict=True):
+        assert torch.isfinite(a).all()
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@EVERY_CASE_AND_PATH
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_lower_precision_is_computed_in_float32(case, path, dtype):
+    inputs = needing_gradients(case.inputs(dtype=dtype))
+    loss = case.loss(*inputs)
+    assert loss.dtype == torch.float32
+    exact_inputs = needing_gradients([x.detach().double() for x in inputs])
+    exact = case.loss(*exact_inputs)
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+    for found, wanted in zip(gradients(loss, inputs), gradients(exact, exact_inputs), strict=True):
+        assert found.dtype == dtype
+        step = torch.finfo(dtype).eps
+        assert torch.allclose(found.double(), wanted, rtol=2 * step, atol=8 * step * wanted.abs().max().item())
+
+
+@EVERY_CASE_AND_PATH
+def test_autocast_changes_nothing(case, path):
+    inputs = needing_gradients(case.inputs(dtype=torch.float32))
+    for reduction in ("mean", "none"):
+        outside = case.loss(*inputs, reduction=reduction)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = case.loss(*inputs, reduction=reduction)
+        assert torch.equal(inside, outside)
+        weights = torch.rand(outside.shape)
+        for a, b in zip(gradients(inside, inputs, weights), gradients(outside, inputs, weights), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("case", TILED, ids=repr)
+def test_autocast_around_the_backward_pass_of_tiles(case, tiles):
+    inputs = needing_gradients(case.inputs(dtype=torch.float32))
+    for reduction in ("mean", "none"):
+        loss = case.loss(*inputs, reduction=reduction)
+        upstream = torch.rand(loss.shape)
+        expected = torch.autograd.grad(loss, inputs, upstream, retain_graph=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = torch.autograd.grad(loss, inputs, upstream)
+        # what lies around the tiles is PyTorch's own, which would round a matrix product to 8 bits here
+        for a, b in zip(found, expected, strict=True):
+            assert torch.allclose(a, b, rtol=1e-2, atol=1e-2 * b.abs().max().item())
+
+
+@EVERY_CASE_AND_PATH
+def test_without_gradients_none_is_computed(case, path, monkeypatch):
+    asked = []
+
+    def spy(*args):
+        asked.append(args[-1])
+        return sweep(*args)
+
+    sweep = _contrast._sweep
+    monkeypatch.setattr(_contrast, "_sweep", spy)
+    inputs = needing_gradients(case.inputs())
+    expected = case.loss(*inputs).item()
+    asked.clear()
+    with torch.no_grad():
+        assert case.loss(*inputs).item() == expected
+    with torch.inference_mode():
+        assert case.loss(*inputs).item() == expected
+    assert case.loss(*case.inputs()).item() == expected
+    assert not any(any(needed) for needed in asked)
+    assert bool(asked) == (case.tiled and path != "dense")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("case", TILED, ids=repr)
+def test_a_second_derivative_of_tiles_is_an_error(case, tiles, reduction):
+    inputs = needing_gradients(case.inputs())
+    first = torch.autograd.grad(case.loss(*inputs, reduction=reduction).sum(), inputs, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        sum(g.sum() for g in first).backward()
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_a_second_derivative_of_small_inputs_is_right(case, dense):
+    assert torch.autograd.gradgradcheck(case.loss, needing_gradients(case.inputs(seed=3)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("elements", [1, 7, 64, 10**6])
+@pytest.mark.parametrize("case", TILED, ids=repr)
+def test_the_size_of_a_tile_does_not_matter(case, dtype, elements, monkeypatch):
+    inputs = needing_gradients(case.inputs(dtype=dtype))
+    results = []
+    for limit in (2**62, 0):
+        monkeypatch.setattr(_contrast, "DENSE", limit)
+        monkeypatch.setattr(_contrast, "TILE", {"cpu": elements})
+        loss = case.loss(*inputs)
+        results.append([loss.detach(), *gradients(loss, inputs)])
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    for whole, tiled in zip(*results, strict=True):
+        assert torch.allclose(whole, tiled, rtol=tolerance, atol=tolerance * whole.abs().max().item())
