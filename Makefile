@@ -51,10 +51,14 @@ format: $(READY) ## write the code as ruff formats it
 execute: $(READY) ## re-execute the notebooks named by NB= (default: all) in place, before a commit
 	$(BIN)/python tools/execute.py $(or $(NB),$(sort $(wildcard notebooks/*.ipynb)))
 
+handouts: $(READY) ## copy the notebooks without their solutions to build/handouts
+	$(BIN)/jupyter nbconvert --to notebook --output-dir build/handouts --log-level WARN \
+	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution notebooks/*.ipynb
+
 checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 	$(BIN)/python -m clt.data
 
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test test-processors lab lint format execute checksums clean
+.PHONY: help setup course test test-processors lab lint format execute handouts checksums clean

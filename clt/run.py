@@ -1,4 +1,4 @@
-"""The command ``clt``: run the notebooks of the course, and check that this machine can."""
+"""The command ``clt``: run the notebooks of the course, check that this machine can, grade what students submit."""
 
 import shutil
 import sys
@@ -22,6 +22,7 @@ def main() -> None:
       clt run                                         run every lesson, in order
       clt run notebooks/03_info_nce.ipynb             run one of them
       clt run --parameters full --output build/full   run them at the size of the papers
+      clt grade submissions                           check the exercises of submitted notebooks
 
     "clt COMMAND --help" explains a command.
     """
@@ -145,6 +146,74 @@ def doctor(online: bool) -> None:
     else:
         click.echo(f"\nThe course runs here{f', with {warnings} to be warned of' if warnings else ''}.")
     sys.exit(broken > 0)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    metavar="FILE",
+    default=Path("grades.csv"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where the table goes.",
+)
+@click.option(
+    "--seconds",
+    metavar="N",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How long one exercise may take.",
+)
+@click.option(
+    "--memory",
+    metavar="GB",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How much memory a submission may take.",
+)
+def grade(folder: Path, output: Path, seconds: float, memory: float) -> None:
+    """Check the exercises of every notebook in FOLDER and below, and write a table.
+
+    Each notebook is judged in a process of its own: its setup, imports, parameters and definitions run, then each
+    exercise cell, then the check of that exercise, called anew: stored outputs do not count. Training cells do not run.
+    An endless loop, a crash or too much memory costs the exercise in which it happens, and nobody else.
+
+    The table has a row for each notebook: name, status, points, and for each exercise points (1 or 0), status and
+    diagnosis. The submitted code runs with your rights: grade in a container what you would not run yourself.
+
+    \b
+    Examples:
+      clt grade submissions
+      clt grade submissions --output week3.csv --seconds 20 --memory 1
+
+    \b
+    Exit code:
+      0      the table is written, whatever the points
+      2      nothing was graded, and the message says why
+    """
+    from clt._grade import grade as judged
+    from clt._grade import write_csv
+    from clt._plan import Refused
+
+    never_fail_to_print()
+    if not folder.is_dir():
+        raise Refused(f"{str(folder)!r} is not a folder.")
+    paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    if not paths:
+        raise Refused(f"there is no notebook in {str(folder)!r}.")
+    if not output.resolve().parent.is_dir():
+        raise Refused(f"cannot write to --output {output}: its folder does not exist.")
+    submissions = []
+    for path in paths:
+        submissions.append(judged(path, path.relative_to(folder).with_suffix("").as_posix(), seconds, memory))
+        done = submissions[-1]
+        points = f"{done.points} of {len(done.grades)}" if done.status == "graded" else done.status
+        click.echo(f"{done.name}: {points}")
+        write_csv(submissions, output)  # after each one: what is done stays, should the rest be stopped
+    click.echo(f"Wrote {output}")
 
 
 def never_fail_to_print() -> None:
