@@ -2,5 +2,17 @@
 
 from clt.metrics.evaluation import linear_probe, sts_spearman
 from clt.metrics.geometry import alignment, anisotropy, uniformity
+from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound
 
-__all__ = ["alignment", "anisotropy", "linear_probe", "sts_spearman", "uniformity"]
+__all__ = [
+    "alignment",
+    "anisotropy",
+    "dv_bound",
+    "info_nce_bound",
+    "linear_probe",
+    "mine_bound",
+    "nwj_bound",
+    "smile_bound",
+    "sts_spearman",
+    "uniformity",
+]
