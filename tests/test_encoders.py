@@ -106,3 +106,14 @@ def test_image_encoder():
     assert encoder(images).shape == (3, 5)
     torch.testing.assert_close(encoder(images)[1], encoder(images[1:2])[0])
     assert 10_000 < sum(p.numel() for p in ImageEncoder(32).parameters()) < 14_000, "as its docstring says"
+
+
+def test_the_embedded_encoder_has_berts_illness():
+    """``clt-mini`` loads by its name, and unrelated sentences lie close together: what the course is there to cure."""
+    from clt.metrics import anisotropy
+
+    encoder = SentenceEncoder.load("clt-mini")
+    x = encoder.encode(["The judge left.", "Lava is hot.", "I lost my keys.", "Two cats play.", "Rates rise again."])
+    assert x.shape == (5, encoder.dimension) == (5, 256)
+    assert anisotropy(x) > 0.25
+    assert encoder.model.config.hidden_dropout_prob == 0.1
