@@ -55,10 +55,14 @@ handouts: $(READY) ## copy the notebooks without their solutions to build/handou
 	$(BIN)/jupyter nbconvert --to notebook --output-dir build/handouts --log-level WARN \
 	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution notebooks/*.ipynb
 
+bench: $(READY) ## time and memory of the losses beside their peers; installs the extra bench
+	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev,bench]" -c constraints.txt
+	$(BIN)/python benchmarks/losses.py
+
 checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 	$(BIN)/python -m clt.data
 
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test test-processors lab lint format execute handouts checksums clean
+.PHONY: help setup course test test-processors lab lint format execute handouts bench checksums clean
