@@ -59,7 +59,8 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx, to_unit: Tensor | None, to_length: Tensor | None) -> Tensor | None:
         unit, length = ctx.saved_tensors
         if to_unit is not None:
-            to_unit = (to_unit - unit * (unit * to_unit).sum(dim=-1, keepdim=True)) / length
+            along = (unit * to_unit).sum(dim=-1, keepdim=True)
+            to_unit = torch.addcmul(to_unit, unit, along, value=-1) / length
         if to_length is None:
             return to_unit
         return unit * to_length if to_unit is None else to_unit + unit * to_length

@@ -18,9 +18,10 @@ thrown away, and the backward pass is one multiplication. With ``reduction="none
 unknown until later: the backward pass walks over the tiles once more.
 
 *Constant shift.* Exponentials overflow unless something is subtracted first, as a rule the row's maximum, which has to
-be looked for. But |q·k| ≤ ‖q‖ ‖k‖, for unit vectors 1/temperature, a constant: relative to the positive no logit
-exceeds 2/temperature, and where that stays clear of 88, the end of float32, subtracting p_i is enough. Where it does
-not (a small temperature, vectors of any length) the row's maximum is subtracted.
+be looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so that the logits of unit vectors lie between
+−1/temperature and 1/temperature in every row, and one constant will do for all of them. While 1/temperature stays
+clear of 88, the end of float32, that constant can be 0. Where it does not (temperatures below 0.02, vectors of any
+length) the row's maximum is subtracted.
 """
 
 import math
@@ -79,7 +80,7 @@ def contrast(
     if len(query) * len(key) <= DENSE or len(key) == excluded.shape[1]:
         rows = dense_rows(query @ key.T / temperature, target, positive, floor, excluded)
         return rows * weight if reduction == "none" else rows @ weight
-    bounded = bool(2 * largest + math.log(len(key)) < LARGEST_EXPONENT)
+    bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
     constants = target, excluded, 1 / temperature, bounded
     if reduction == "none":
         return weight * _TiledRows.apply(query, key, positive, floor, constants)
@@ -95,7 +96,9 @@ def row_weights(rows: Tensor, weight: Tensor | None, count: Tensor | None, reduc
     elif reduction == "mean":
         count = rows.new_tensor(len(rows)) if count is None else count.to(rows.dtype)
         scale = scale / (total(count) if gather else count).clamp_min(1)
-    return rows.new_ones(len(rows)) * scale if weight is None else weight * scale
+    if weight is not None:
+        return weight * scale
+    return rows.new_full((len(rows),), 1.0) * scale if isinstance(scale, Tensor) else rows.new_full((len(rows),), scale)
 
 
 def dense_rows(
@@ -178,24 +181,29 @@ def _sweep(query, key, positive, floor, weight, target, excluded, scale, bounded
     rows = query.new_empty(n, 1)
     to_query = torch.zeros_like(query) if needed[0] else None
     to_key = to_query if query is key else torch.zeros_like(key) if needed[1] else None
+    weight = None if weight is None else weight * scale  # from the logits to q·k
     for start in range(0, n, step):
         part = slice(start, start + step)
         few = query[part]
         tile = buffer[: len(few)]
         torch.addmm(tile, few, key.T, beta=0, alpha=scale, out=tile)  # the logits: beta=0 ignores what was there
-        p = positive[part, None] if target is None else tile.gather(1, target[part, None])
+        own = None if target is None else target[part, None]
+        p = positive[part, None] if own is None else tile.gather(1, own)
         tile.scatter_(1, excluded[part], -torch.inf)
-        shift = p if bounded else tile.amax(dim=1, keepdim=True)
-        mass = tile.sub_(shift).exp_().sum(dim=1, keepdim=True)
-        shift = shift - p
+        shift = -p
+        if not bounded:
+            largest = tile.amax(dim=1, keepdim=True)
+            tile.sub_(largest)
+            shift += largest
+        mass = tile.exp_().sum(dim=1, keepdim=True)
         rows[part] = row = torch.logaddexp(floor[part, None], mass.log() + shift)
         if to_query is None and to_key is None:
             continue
-        if target is not None:  # what the others gain, the positive's logit loses
-            tile.scatter_(1, target[part, None], -mass)
-        factor = torch.exp(shift - row).mul_(weight[part, None]).mul_(scale)  # makes the tile the rows' gradient
+        if own is not None:  # what the others gain, the positive's logit loses
+            tile.scatter_(1, own, -mass)
+        factor = torch.exp(shift - row).mul_(weight[part, None])  # times the tile: the gradient to the logits
         if to_key is not None:
             to_key.addmm_(tile.T, few * factor)
         if to_query is not None:
-            to_query[part] += torch.mm(tile, key).mul_(factor)
+            to_query[part].addcmul_(torch.mm(tile, key), factor)
     return rows[:, 0], to_query, None if query is key else to_key
