@@ -34,6 +34,7 @@ from clt._corpus import (
     svd_embeddings,
     train_tokenizer,
 )
+from clt._muon import Muon
 
 HELD_OUT_BATCHES = 24
 
@@ -96,6 +97,29 @@ def batch_at(pieces: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> Tensor
     return torch.from_numpy(pieces[starts[rows][:, None] + np.arange(length)].astype(np.int64))
 
 
+def optimizers_of(model: BertForMaskedLM) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices, AdamW for the rest, with each group's share of the learning rate.
+
+    Embeddings move at a tenth: AdamW's steps are as long for a frequent piece as the vector it starts from, and what
+    counting has put there would be gone before the layers above could use it.
+    """
+    embeddings = list(model.bert.embeddings.parameters())
+    inner = [
+        *model.bert.encoder.parameters(),
+        *model.cls.predictions.transform.parameters(),
+        model.cls.predictions.bias,
+    ]
+    matrices = [weight for weight in inner if weight.ndim == 2]
+    vectors = [weight for weight in inner if weight.ndim == 1]
+    muon = Muon(matrices, lr=0.0)
+    adam = torch.optim.AdamW(
+        [{"params": vectors, "share": 0.5}, {"params": embeddings, "share": 0.1}],
+        betas=(0.9, 0.98), weight_decay=0.01, fused=True,
+    )  # fmt: skip
+    muon.param_groups[0]["share"] = 1.0
+    return muon, adam
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a file beside ``path``, then rename it: a kill leaves the old file or the new one."""
     with open(path.with_name(path.name + ".part"), "wb") as file:
@@ -152,13 +176,14 @@ def train(model, tokenizer, pieces, starts, held_out: list[Tensor], output: Path
     checkpoint, seed, batch = output / "work" / "checkpoint.pt", settings["seed"], settings["batch"]
     lengths, names = np.diff(starts), tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     continues = torch.tensor([name.startswith("##") for name in names])
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    optimizers = optimizers_of(model)
     step, history, recent = 0, [], []
     if checkpoint.exists():
         try:
             saved = torch.load(checkpoint, map_location=model.device, weights_only=True)
             model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
+            for optimizer, its in zip(optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(its)
             step, history = saved["step"], saved["history"]
         except Exception as error:  # torch raises many kinds for a damaged file
             raise click.ClickException(f"{checkpoint} cannot be read; delete it to start again ({error})") from error
@@ -170,21 +195,24 @@ def train(model, tokenizer, pieces, starts, held_out: list[Tensor], output: Path
             return masked_loss(model, *(tensor.to(model.device) for tensor in (hidden, ids, chosen)))
 
     def state() -> dict:
-        return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "history": history}
+        its = [optimizer.state_dict() for optimizer in optimizers]
+        return {"model": model.state_dict(), "optimizers": its, "step": step, "history": history}
 
     per_epoch, epoch = len(batch_plan(lengths, batch, (seed, 0))), None
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     bar = tqdm(total=steps, initial=step, unit="step", mininterval=1)
     while step < steps:
         if step // per_epoch != epoch:
             epoch = step // per_epoch
             plan = batch_plan(lengths, batch, (seed, epoch))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, settings["lr"])
+        for group in groups:
+            group["lr"] = learning_rate(step, steps, settings["lr"]) * group["share"]
         loss = loss_of(batch_at(pieces, starts, plan[step % per_epoch]), seed, step)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         step += 1
         recent.append(loss.item())
         bar.update()
@@ -208,8 +236,8 @@ def train(model, tokenizer, pieces, starts, held_out: list[Tensor], output: Path
 @click.option("--vocabulary", default=12_000, type=click.IntRange(300, 65_535), help="Pieces in the vocabulary.")
 @click.option("--layers", default=4, type=click.IntRange(1))
 @click.option("--width", default=256, type=click.IntRange(64), help="A multiple of 64, the width of a head.")
-@click.option("--batch", default=4096, type=click.IntRange(LONG_RUN), help="Pieces in a batch; 65536 suits a GPU.")
-@click.option("--lr", default=1e-3, type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
+@click.option("--batch", default=8192, type=click.IntRange(LONG_RUN), help="Pieces in a batch; 65536 suits a GPU.")
+@click.option("--lr", default=2e-3, type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--mask", default=0.2, type=click.FloatRange(0, 1, min_open=True), help="Share of words to predict.")
 @click.option("--seed", default=0, type=click.IntRange(0))
 @click.option("--steps", default=6000, type=click.IntRange(1), help="May change when a run is resumed.")
@@ -252,6 +280,9 @@ def main(sources, more, held_out, output, steps, save_every, device, bf16, **set
     model.bert.pooler = BertPooler(config)  # untrained, stored so that AutoModel finds all it asks for
     with torch.no_grad():
         model.bert.embeddings.word_embeddings.weight.copy_(vectors)
+        # Every piece also gets this vector, and then all are scaled to one length. What is telling was long, and is now
+        # far from it; what is common was short, and nearly is it: so the lengths of the vectors go on counting.
+        model.bert.embeddings.token_type_embeddings.weight.normal_(0, 0.05)
         model.cls.predictions.decoder.bias.copy_(log_frequencies(pieces, len(tokenizer)))
     model.to(device).eval()  # eval: no dropout in pretraining; the config keeps BERT's 0.1 for what comes after
     bf16 = device.startswith("cuda") if bf16 is None else bf16

@@ -292,7 +292,7 @@ def test_other_settings_are_refused_and_more_steps_allowed(text, tmp_path):
     assert pretrain(text, tmp_path / "out", "--steps", "4").exit_code == 0
     result = pretrain(text, tmp_path / "out", "--steps", "8", "--lr", "0.5")
     assert result.exit_code == 1
-    assert "was begun with lr = 0.001, got 0.5" in result.output
+    assert "was begun with lr = 0.002, got 0.5" in result.output
     assert pretrain(text, tmp_path / "out", "--steps", "8").exit_code == 0
     assert json.loads((tmp_path / "out" / "history.json").read_text())[-1]["step"] == 8
 
