@@ -82,6 +82,38 @@ class SentenceEncoder(nn.Module):
         """Where the weights are, and so where the work is done."""
         return next(self.parameters()).device
 
+    def train_above(self, layer: int) -> "SentenceEncoder":
+        """Train only what stands above encoder layer ``layer``; the embeddings and the layers below keep their weights.
+
+        ``train_above(0)`` freezes the embeddings alone, ``train_above(3)`` the embeddings and the first three layers.
+        The backward pass ends where the frozen part begins, which saves most of its time and memory. Dropout still acts
+        in the frozen layers. A second call replaces the first; ``encoder.requires_grad_(True)`` undoes it.
+
+        Args:
+            layer: 0 up to the number of encoder layers, minus 1: at least one layer is trained.
+
+        Returns:
+            The encoder itself, so that ``SentenceEncoder.load("clt-mini").train_above(2)`` is one line.
+
+        Raises:
+            TypeError: if ``layer`` is not an integer.
+            ValueError: if ``layer`` is out of range, or the model has no list of layers of its own (ALBERT shares one).
+        """
+        if not isinstance(layer, int) or isinstance(layer, bool):
+            raise TypeError(f"layer should be an integer, got {layer!r}")
+        count = self.model.config.num_hidden_layers
+        lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+        if not lists:
+            raise ValueError(f"{type(self.model).__name__} has no list of its {count} layers: freeze its parts by hand")
+        if not 0 <= layer < count:
+            raise ValueError(f"layer should be 0 to {count - 1} for an encoder of {count} layers, got {layer}")
+        lowest = next(lists[0][layer].parameters())
+        above = False
+        for parameter in self.model.parameters():  # from the embeddings up, as transformers registers them
+            above = above or parameter is lowest
+            parameter.requires_grad_(above)
+        return self
+
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """Token ids and mask, ``(N, L)``, padded to the longest sentence, on the encoder's device."""
         batch = self.tokenizer(

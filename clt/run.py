@@ -1,4 +1,4 @@
-"""The command ``clt``: run the notebooks of the course, check that this machine can, grade what students submit."""
+"""The command ``clt``: run the notebooks, report what they found, check the machine, grade what students submit."""
 
 import shutil
 import sys
@@ -22,6 +22,7 @@ def main() -> None:
       clt run                                         run every lesson, in order
       clt run notebooks/03_info_nce.ipynb             run one of them
       clt run --parameters full --output build/full   run them at the size of the papers
+      clt report                                      set the results beside the papers'
       clt grade submissions                           check the exercises of submitted notebooks
 
     "clt COMMAND --help" explains a command.
@@ -109,6 +110,49 @@ def run(notebooks: tuple[Path, ...], parameters: str, output: Path, jobs: int) -
     write_results(lessons, output, Path(parameters).name)
     echo_summary(lessons, output)
     sys.exit(130 if interrupted else any(lesson.status == "failed" for lesson in lessons))
+
+
+@main.command()
+@click.option(
+    "--output", metavar="FILE.md", type=click.Path(path_type=Path), help="Write it as Markdown instead of printing it."
+)
+def report(output: Path | None) -> None:
+    """Set what the lessons measured beside what the papers report.
+
+    Every published table that a lesson measures again, with the paper's numbers, ours from the last run of that lesson
+    (mean and standard deviation, where there are several seeds), and what differs in setting. A lesson that has not
+    been run is named; nothing is run now.
+
+    The numbers of the last run are in build/results, or in the folder that CLT_RESULTS names.
+
+    \b
+    Examples:
+      clt report
+      clt report --output report.md
+
+    \b
+    Exit code:
+      0      the report is there, and says at its end what is missing in it
+      2      there is no report, and the message says why
+    """
+    from clt._plan import Refused
+    from clt._report import as_markdown, as_text, collect, missing
+
+    never_fail_to_print()
+    try:
+        sections = collect()
+    except ValueError as error:
+        raise Refused(f"{error}.") from error
+    if output:
+        try:
+            output.write_text(as_markdown(sections), encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise Refused(f"cannot write to --output {output}: {error.strerror}.") from error
+        click.echo(f"Wrote {output}")
+    else:
+        click.echo(as_text(sections), nl=False)
+    if absent := missing(sections):
+        click.echo(f"\n{absent}")
 
 
 @main.command()

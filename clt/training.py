@@ -64,7 +64,7 @@ def train(
     """Train ``model`` with AdamW, a linear warm-up and a linear decay to zero.
 
     Args:
-        model: trained in place, on the device it is on.
+        model: trained in place, on the device it is on; parameters without ``requires_grad`` stay as they are.
         sample: draws a batch with the given CPU generator, and with no other source of chance.
         loss_of: ``loss_of(model, batch)`` is the scalar to minimise.
         steps: updates in all; a resumed run continues up to this number.
@@ -82,9 +82,12 @@ def train(
 
     Raises:
         FloatingPointError: if the loss stops being a finite number; the last checkpoint stays.
-        ValueError: if the checkpoint cannot be read or belongs to another model.
+        ValueError: if the checkpoint cannot be read or belongs to another model, or nothing in the model is trainable.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("the model has nothing to train: no parameter requires a gradient")
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
     device = next(model.parameters()).device
     batches = torch.Generator().manual_seed(seed)
     history: dict[str, list] = {"loss": [], "measured": []}
@@ -107,7 +110,7 @@ def train(
             )
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
+        nn.utils.clip_grad_norm_(trained, clip)
         optimizer.step()
 
         history["loss"].append(loss.item())
@@ -132,6 +135,10 @@ def _measured(measure: Callable, model: nn.Module) -> dict[str, float]:
     return found
 
 
+def _trained(model: nn.Module) -> list[str]:
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
 def save_checkpoint(path, model: nn.Module, optimizer, batches: torch.Generator, history: dict) -> None:
     """Write everything a run needs to go on, as one file that is either the old one or the new one."""
     path = Path(path)
@@ -145,7 +152,8 @@ def save_checkpoint(path, model: nn.Module, optimizer, batches: torch.Generator,
     # Clones: safetensors refuses tensors that share memory, as tied embeddings do.
     tensors = {name: value.clone().contiguous() for name, value in tensors.items()}
     scratch = path.with_name(path.name + ".tmp")
-    save_file(tensors, scratch, metadata={"history": json.dumps(history), "python": json.dumps(random.getstate())})
+    notes = {"history": history, "python": random.getstate(), "trained": _trained(model)}
+    save_file(tensors, scratch, metadata={name: json.dumps(note) for name, note in notes.items()})
     with open(scratch, "rb+") as f:
         os.fsync(f.fileno())
     os.replace(scratch, path)
@@ -167,6 +175,8 @@ def load_checkpoint(path, model: nn.Module, optimizer, batches: torch.Generator)
         model.load_state_dict(part("model."))
     except RuntimeError as error:
         raise ValueError(f"the checkpoint {path} belongs to another model; delete it to start again") from error
+    if notes.get("trained", _trained(model)) != _trained(model):  # the optimizer's state is numbered by these
+        raise ValueError(f"the checkpoint {path} trains other parameters of the model; delete it to start again")
     state: dict[int, dict] = {}
     for name, value in part("optimizer.").items():
         number, field = name.split(".", 1)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clt import training
 from clt.encoders import POOLINGS, ImageEncoder, SentenceEncoder
 
 SENTENCES = [
@@ -65,6 +66,70 @@ def test_save_and_load(tiny_folder, tmp_path):
     assert (again.pooling, again.max_length) == ("cls", 8)
     assert torch.equal(encoder.encode(SENTENCES), again.encode(SENTENCES))
     assert not list((tmp_path / "mine").glob("*.bin")), "weights are safetensors"
+
+
+def test_train_above_trains_what_stands_above(tiny_folder):
+    """Trained with weight decay, the embeddings and the lower layer keep every bit, and no gradient reaches them."""
+    encoder = SentenceEncoder.load(tiny_folder)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    assert encoder.train_above(1) is encoder
+    batch = encoder.tokenize(SENTENCES)
+    training.train(
+        encoder, lambda g: batch, lambda m, b: m(b).square().mean(), steps=2, learning_rate=1e-2, weight_decay=0.5,
+        progress=False,
+    )  # fmt: skip
+    changed = {name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if "encoder.layer.1." in name}
+    assert all(p.grad is None for name, p in encoder.named_parameters() if "encoder.layer.1." not in name)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_train_above_saves_the_backward_pass_below(tiny_folder, layer):
+    encoder = SentenceEncoder.load(tiny_folder).train_above(layer)
+    hidden = encoder.model(**encoder.tokenize(SENTENCES), output_hidden_states=True).hidden_states
+    assert [h.requires_grad for h in hidden] == [above > layer for above in range(3)]
+
+
+def test_the_last_call_of_train_above_counts(tiny_folder):
+    encoder = SentenceEncoder.load(tiny_folder)
+    trained = lambda: {name for name, p in encoder.named_parameters() if p.requires_grad}
+    embeddings = {name for name in trained() if "embeddings" in name}
+    everything = trained()
+    encoder.train_above(1).train_above(0)
+    assert trained() == everything - embeddings
+    encoder.requires_grad_(True)
+    assert trained() == everything
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [(2, ValueError, "0 to 1 for an encoder of 2"), (-1, ValueError, "0 to 1"), (1.0, TypeError, "integer"),
+     (True, TypeError, "integer")],
+)  # fmt: skip
+def test_train_above_refuses_what_is_no_layer(tiny_folder, layer, error, message):
+    with pytest.raises(error, match=message):
+        SentenceEncoder.load(tiny_folder).train_above(layer)
+
+
+def test_train_above_works_for_models_built_like_bert():
+    from transformers import AlbertConfig, AutoModel, DistilBertConfig, ElectraConfig, RobertaConfig
+
+    small = {"vocab_size": 20, "num_attention_heads": 2, "intermediate_size": 8, "num_hidden_layers": 3}
+    for config in (
+        RobertaConfig(**small, hidden_size=8),
+        ElectraConfig(**small, hidden_size=8, embedding_size=4),  # with a projection above its embeddings
+        DistilBertConfig(vocab_size=20, dim=8, n_heads=2, hidden_dim=8, n_layers=3),
+    ):
+        model = AutoModel.from_config(config)
+        SentenceEncoder(model, None).train_above(2)
+        frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+        trained = [name for name, p in model.named_parameters() if p.requires_grad]
+        assert any("layer.1." in name for name in frozen), config.model_type
+        assert all("embeddings" in name or ".0." in name or ".1." in name for name in frozen), config.model_type
+        assert all("layer.2." in name or "pooler" in name for name in trained), config.model_type
+    shared = AutoModel.from_config(AlbertConfig(**small, hidden_size=8, embedding_size=4))
+    with pytest.raises(ValueError, match="AlbertModel has no list of its 3 layers"):
+        SentenceEncoder(shared, None).train_above(1)
 
 
 def test_long_sentences_are_cut(tiny_folder):

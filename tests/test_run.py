@@ -296,7 +296,7 @@ def test_another_kernel_is_refused(tmp_path, lesson, monkeypatch):
 def test_help_and_version_load_nothing_heavy():
     code = "import sys, clt.run; sys.exit(any(m in sys.modules for m in ('torch', 'papermill', 'psutil', 'yaml')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    for arguments in (["--help"], ["run", "--help"], ["doctor", "-h"]):
+    for arguments in (["--help"], ["run", "--help"], ["report", "--help"], ["doctor", "-h"]):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0
         assert "Examples:" in result.output

@@ -129,6 +129,48 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         training.train(nn.Linear(3, 3), None, None, steps=9, learning_rate=1.0, checkpoint=checkpoint)
 
 
+def test_what_is_frozen_stays_and_has_no_say():
+    """A frozen layer keeps its weights under weight decay, and an old gradient of it does not count when clipping."""
+
+    def trained(stale: float):
+        training.seed_everything(0)
+        model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+        before = model[0].weight.detach().clone()
+        model[0].requires_grad_(False)
+        model[0].weight.grad = torch.full((3, 3), stale)
+        training.train(
+            model, lambda g: torch.randn(4, 3, generator=g), lambda m, x: m(x).square().mean(), steps=3,
+            learning_rate=0.1, weight_decay=0.5, progress=False,
+        )  # fmt: skip
+        assert torch.equal(model[0].weight, before)
+        assert not model[0].weight.requires_grad
+        return model
+
+    assert same(trained(0.0), trained(1e6))
+
+
+def test_nothing_to_train_is_refused():
+    with pytest.raises(ValueError, match="nothing to train"):
+        training.train(nn.Linear(2, 1).requires_grad_(False), None, None, steps=1, learning_rate=0.1)
+
+
+def test_a_checkpoint_that_trained_other_layers_is_refused(tmp_path):
+    """Layers of one shape could take each other's optimizer state without a sound."""
+
+    def start(frozen: int, steps: int):
+        model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+        model[frozen].requires_grad_(False)
+        return training.train(
+            model, lambda g: torch.randn(4, 3, generator=g), lambda m, x: m(x).square().mean(), steps=steps,
+            learning_rate=0.1, checkpoint=tmp_path / "run", progress=False,
+        )  # fmt: skip
+
+    start(0, 2)
+    with pytest.raises(ValueError, match="trains other parameters"):
+        start(1, 4)
+    assert len(start(0, 4)["loss"]) == 4
+
+
 def test_tied_weights_can_be_saved(tmp_path):
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     model[1].weight = model[0].weight

@@ -31,7 +31,8 @@ def wheel(tmp_path_factory):
         if (ROOT / name).is_file():
             (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / "source" / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "./source"]
+    options = ["-q", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "./source"]
     subprocess.run(command, cwd=folder, check=True)
     (built,) = (folder / "dist").glob("clt-*.whl")
     return built

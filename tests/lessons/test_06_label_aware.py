@@ -1,0 +1,80 @@
+"""Lesson 06: what it builds from scratch is what the package computes, in values and in gradients."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clt import losses
+
+LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "06_label_aware.ipynb"
+NAMES = {"label_aware_slow", "positive_mask", "sup_con_loss", "label_aware_loss"}
+
+
+@pytest.fixture(scope="module")
+def lesson() -> dict:
+    """The functions the notebook defines, the solutions in place of the stubs."""
+    space = {"torch": torch, "Tensor": Tensor, "F": F}
+    for cell in json.loads(LESSON.read_text(encoding="utf-8"))["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if cell["cell_type"] != "code" or "exercise" in tags or "setup" in tags:
+            continue
+        for node in ast.parse("".join(cell["source"])).body:
+            if isinstance(node, ast.FunctionDef) and node.name in NAMES:
+                exec(compile(ast.Module([node], []), LESSON.name, "exec"), space)
+    assert set(space) >= NAMES
+    return space
+
+
+@pytest.fixture(params=range(5))
+def batch(request) -> tuple[Tensor, Tensor, Tensor]:
+    """Eight rows of four classes, the last of them alone; embeddings and class logits want a gradient."""
+    generator = torch.Generator().manual_seed(request.param)
+    embeddings = torch.randn(8, 5, generator=generator, dtype=torch.float64).requires_grad_()
+    logits = 2 * torch.randn(8, 4, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 3])[torch.randperm(8, generator=generator)]
+    return embeddings, labels, logits.requires_grad_()
+
+
+def same(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs)
+    gradients = torch.autograd.grad(theirs, inputs)
+    assert all(gradient.abs().max() > 1e-3 for gradient in gradients), "a gradient of zero would compare nothing"
+    torch.testing.assert_close(torch.autograd.grad(ours, inputs), gradients)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.3, 1.0])
+def test_label_aware(lesson, batch, temperature):
+    embeddings, labels, logits = batch
+    package = losses.label_aware_loss(embeddings, labels, logits, temperature=temperature)
+    slow = lesson["label_aware_slow"](embeddings.detach(), labels, logits.detach(), temperature)
+    assert slow == pytest.approx(package.item())
+    same(lesson["label_aware_loss"](*batch, temperature=temperature), package, embeddings, logits)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_sup_con(lesson, batch, temperature):
+    embeddings, labels, _ = batch
+    package = losses.sup_con_loss(embeddings, labels, temperature=temperature)
+    same(lesson["sup_con_loss"](embeddings, labels, temperature=temperature), package, embeddings)
+
+
+def test_uniform_weights_are_sup_con(lesson, batch):
+    """The lesson's claim (SupCon − log C) / C, at its own temperature and with an anchor that has no positive."""
+    embeddings, labels, logits = batch
+    ours = lesson["label_aware_loss"](embeddings, labels, torch.full_like(logits, 7.0), temperature=0.3)
+    expected = (losses.sup_con_loss(embeddings, labels, temperature=0.3) - torch.tensor(4.0).log()) / 4
+    same(ours, expected, embeddings)
+
+
+def test_tiny_weights_stay_finite(lesson):
+    """As the exercise promises: log_softmax keeps a weight of e⁻²⁰⁰ from becoming the logarithm of 0."""
+    logits = torch.tensor([[100.0, -100.0], [-100.0, 100.0], [100.0, -100.0], [0.0, 0.0]], requires_grad=True)
+    embeddings = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = lesson["label_aware_loss"](embeddings, torch.tensor([0, 0, 1, 1]), logits)
+    assert loss.isfinite()
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, (embeddings, logits)))

@@ -1,0 +1,135 @@
+"""Lesson 07: what it builds from scratch is what the package computes, in values and in gradients."""
+
+import ast
+import json
+import math
+import random
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clt import augment, losses, metrics, results
+
+STEM = "07_twin_loss"
+LESSON = Path(__file__).resolve().parents[2] / "notebooks" / f"{STEM}.ipynb"
+NAMES = {"twin_loss_slow", "twin_loss", "info_nce_loss", "Queue", "alignment", "fusion", "bound"}
+
+
+@pytest.fixture(scope="module")
+def code() -> list[str]:
+    """The code cells, the solutions in place of the stubs."""
+    cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
+    wanted = [c for c in cells if c["cell_type"] == "code" and "exercise" not in c["metadata"].get("tags", [])]
+    return [re.sub(r"^\s*%.*$", "    pass", "".join(c["source"]), flags=re.M) for c in wanted]
+
+
+@pytest.fixture(scope="module")
+def lesson(code) -> dict:
+    """The functions and the class that the notebook defines."""
+    space = {"torch": torch, "Tensor": Tensor, "nn": nn, "F": F, "math": math, "random": random, "augment": augment}
+    space |= {"metrics": metrics, "temperature": 0.05}
+    for source in code:
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in NAMES:
+                exec(compile(ast.Module([node], []), LESSON.name, "exec"), space)
+    assert set(space) >= NAMES
+    return space
+
+
+def rows(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def same(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs)
+    gradients = torch.autograd.grad(theirs, inputs)
+    assert all(gradient.abs().max() > 1e-4 for gradient in gradients), "a gradient of zero would compare nothing"
+    torch.testing.assert_close(torch.autograd.grad(ours, inputs), gradients)
+
+
+@pytest.fixture(params=range(5))
+def twins(request) -> tuple[Tensor, ...]:
+    """Anchor, identical and fraternal twins that want a gradient, and margins above and below the gaps."""
+    anchor, *others = (3 * rows(10 * request.param + i, 6, 5) for i in range(3))
+    return (*(x.requires_grad_() for x in (anchor, *others)), 2 * rows(request.param, 6))
+
+
+def test_twin_loss(lesson, twins):
+    package = losses.twin_loss(*twins)
+    assert lesson["twin_loss_slow"](*(x.detach() for x in twins)) == pytest.approx(package.item())
+    same(lesson["twin_loss"](*twins), package, *twins[:3])
+    margin = twins[3].clone().requires_grad_()
+    assert not torch.autograd.grad(lesson["twin_loss"](*twins[:3], margin), margin, allow_unused=True)[0]
+
+
+def queues(lesson, k: int, decay: float, pushed: int = 5) -> tuple:
+    ours, theirs = lesson["Queue"](k, decay), losses.HippocampusQueue(k, decay=decay)
+    for seed in range(pushed):
+        batch = rows(50 + seed, seed + 1, 5).requires_grad_()
+        ours.push(batch)
+        theirs.push(batch)
+    return ours, theirs
+
+
+@pytest.mark.parametrize(("k", "decay"), [(1, 0.5), (3, 0.7), (4, 1.0), (9, 0.3)])
+def test_queue(lesson, k, decay):
+    ours, theirs = queues(lesson, k, decay)
+    negatives, weights = ours.negatives()
+    assert not negatives.requires_grad
+    torch.testing.assert_close(negatives, theirs.negatives)
+    torch.testing.assert_close(weights, theirs.weights)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_the_sum_is_ifcl(lesson, twins, temperature):
+    anchor, identical, fraternal, _ = twins
+    ours, theirs = queues(lesson, 3, 0.7)
+    mine = sum(
+        lesson["info_nce_loss"](anchor, twin, *ours.negatives(), temperature=temperature)
+        for twin in (identical, fraternal)
+    ) + lesson["twin_loss"](*twins)
+    same(mine, losses.ifcl_loss(*twins, theirs, temperature=temperature, twin_weight=1.0), *twins[:3])
+    plain = lesson["info_nce_loss"](anchor, identical, temperature=temperature)
+    same(plain, losses.info_nce_loss(anchor, identical, temperature=temperature), anchor, identical)
+
+
+def test_alignment(lesson, twins):
+    same(lesson["alignment"](*twins[:2]), metrics.alignment(*twins[:2]), *twins[:2])
+
+
+def test_the_bound_is_capped_and_is_the_packages(lesson):
+    x = rows(0, 12, 6)
+    assert lesson["bound"](x, x, 0.01) == pytest.approx(math.log(12), abs=1e-3)
+    y = x + 2 * rows(1, 12, 6)
+    scores = F.cosine_similarity(x[:, None], y, dim=-1) / 0.05
+    assert lesson["bound"](x, y, 0.05) == pytest.approx(metrics.info_nce_bound(scores).item())
+
+
+def test_a_fraternal_twin_is_another_sentence_with_most_of_its_words(lesson):
+    sentence = "The big dog ran quickly across the small garden to the old house."
+    drawn = {lesson["fusion"](sentence, random.Random(seed)) for seed in range(20)}
+    assert sentence not in drawn
+    assert len(drawn) > 3
+    words = set(sentence.lower().rstrip(".").split())
+    for twin in drawn:
+        assert len(words & set(twin.lower().rstrip(".").split())) >= len(words) / 2
+    assert lesson["fusion"](sentence, random.Random(3)) == lesson["fusion"](sentence, random.Random(3))
+
+
+def test_the_published_numbers_are_the_papers():
+    tables = {entry["table"]: {row["name"]: row["paper"] for row in entry["rows"]} for entry in results.published(STEM)}
+    assert (tables["sts"]["SimCSE"], tables["sts"]["IFCL"]) == (76.25, 77.80)
+    assert tables["mutual_information"]["without Twin Loss, task"] == 4.58
+
+
+def test_the_published_tables_name_what_the_lesson_records(code):
+    text = "\n".join(code)
+    for entry in results.published(STEM):
+        for key in (row["key"] for row in entry["rows"] if row["key"]):
+            measured, variant = key.rsplit(".", 1)
+            assert f'"{measured}"' in text
+            assert f'"{variant}"' in text, key
