@@ -42,10 +42,13 @@ class SentenceEncoder(nn.Module):
             FileNotFoundError: if there is no such folder and the hub cannot be reached or does not know the name.
         """
         from transformers import AutoModel, AutoTokenizer  # late: 3 seconds that not every lesson needs
+        from transformers.utils import logging
 
         from clt.data import data_dir
 
         place = str(data_dir() / "clt-mini") if str(name) == "clt-mini" else str(name)
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # a bar for a file that is read in no time; downloads keep theirs
         try:
             tokenizer = AutoTokenizer.from_pretrained(place)
             model = AutoModel.from_pretrained(place, use_safetensors=True)
@@ -54,6 +57,9 @@ class SentenceEncoder(nn.Module):
                 f"no encoder {str(name)!r}: expected 'clt-mini', a folder with config.json and model.safetensors, or a "
                 f"model on the Hugging Face hub that can be reached from here ({str(error).splitlines()[0]})"
             ) from error
+        finally:
+            if bars:
+                logging.enable_progress_bar()
         own = Path(place) / "clt.json"
         saved = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
         return cls(
