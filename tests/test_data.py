@@ -9,7 +9,7 @@ from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from clt import data
 
-CUT_GZIP = gzip.compress(b'{"id": "1", "title": "", "text": ""}\n' * 99)[:40]
+CUT_GZIP = gzip.compress(b'{"id": "1", "title": "", "text": ""}\n' * 99, mtime=0)[:40]
 PUBLIC_HERE = os.environ.get("CLT_DATA")
 
 
