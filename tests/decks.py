@@ -1,7 +1,8 @@
 """What the tests of the slides share: the decks, the builder, and what a deck quotes."""
 
-import importlib.util
 from pathlib import Path
+
+from loading import load_tool
 
 from clt import results
 
@@ -9,14 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DECKS = sorted((ROOT / "slides").glob("[0-9][0-9]-*.md"))
 
 
-def load_builder():
-    spec = importlib.util.spec_from_file_location("slides_tool", ROOT / "tools" / "slides.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_builder()
+tool = load_tool("slides")
 
 
 def quoted(deck: Path) -> set[tuple[str, str]]:

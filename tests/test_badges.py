@@ -1,6 +1,5 @@
 """Badges, launch links and setup cells: one place says the address, and every file says the same."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -11,11 +10,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from loading import load_tool
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEC = importlib.util.spec_from_file_location("badges", ROOT / "tools" / "badges.py")
-badges = sys.modules["badges"] = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(badges)
+badges = load_tool("badges")
 HOME = badges.Home.read()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OTHERS = ["README.md", "CHANGELOG.md", "CITATION.cff"]

@@ -1,6 +1,5 @@
 """The other ways to open the course: Colab, Binder, containers, and other versions of what it stands on."""
 
-import importlib.util
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from loading import load_tool
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -27,19 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "anywhere.yml").read_text(encoding="utf-8"))["jobs"]
 DOCKERFILE = (ROOT / ".devcontainer" / "Dockerfile").read_text(encoding="utf-8")
-
-
-def tool(name: str):
-    """A module of ``tools``, which is no package."""
-    if str(ROOT / "tools") not in sys.path:
-        sys.path.insert(0, str(ROOT / "tools"))
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-versions, colab = tool("versions"), tool("colab")
+versions, colab = load_tool("versions"), load_tool("colab")
 COLAB_PYTHON, COLAB = colab.constraints((ROOT / "colab-constraints.txt").read_text(encoding="utf-8"))
 
 

@@ -1,6 +1,5 @@
 """Each lesson can be presented as slides: by clear rules, byte for byte the same file otherwise."""
 
-import importlib.util
 import json
 import os
 import re
@@ -16,14 +15,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from loading import load_tool
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-spec = importlib.util.spec_from_file_location("present", ROOT / "tools" / "present.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+tool = load_tool("present")
 
 
 def kind(cell) -> str | None:

@@ -1,11 +1,11 @@
 """What tools/site.py makes of notebooks, Markdown, package, results and slides before Sphinx sees it; no browser."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
+from loading import load_tool
 
 from clt import results
 
@@ -13,14 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location("site_tool", ROOT / "tools" / "site.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("site")
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
