@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-tool = load_tool("site")
+tool, pages = load_tool("site"), load_tool("site_pages")
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
@@ -24,15 +24,19 @@ tool = load_tool("site")
     [
         ("notebooks/00_start_here.ipynb", "[on](01_triplet_loss.ipynb)", "[on](01_triplet_loss.ipynb)"),
         ("clt/checks/README.md", "[texts](../../data/README.md#labels)", "[texts](../../data/README.md#labels)"),
-        ("data/README.md", "[code](../clt/data/__init__.py)", "[code](@/blob/v/clt/data/__init__.py)"),
-        ("data/README.md", "[folder](sts)", "[folder](@/tree/v/data/sts)"),
+        (
+            "data/README.md",
+            "[code](../clt/data/__init__.py)",
+            "[code](https://github.com/o/r/blob/v/clt/data/__init__.py)",
+        ),
+        ("data/README.md", "[folder](sts)", "[folder](https://github.com/o/r/tree/v/data/sts)"),
         ("data/README.md", "[here](#labels) [there](https://example.com/a.md)", None),
         ("data/README.md", "`[x](gone.md)` and $[x](y)$", None),
         ("data/README.md", "```\n[x](gone.md)\n```\n", None),
     ],
 )
 def test_links_lead_to_pages_or_to_the_repository(monkeypatch, origin, text, expected):
-    monkeypatch.setattr(tool, "place", lambda: {"url": "@", "tag": "v"})
+    monkeypatch.setattr(tool.Home, "read", lambda: tool.Home("o", "r", "v"))
     assert tool.relink(text, origin) == (expected or text)
 
 
@@ -46,7 +50,7 @@ def test_a_link_that_leads_nowhere_stops_the_build():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_keeps_its_code_and_outputs(path):
-    before, after = tool.read_notebook(path), tool.page_of(tool.read_notebook(path), f"notebooks/{path.name}")
+    before, after = pages.read_notebook(path), tool.page_of(pages.read_notebook(path), f"notebooks/{path.name}")
     assert len(after["cells"]) == len(before["cells"])
     for old, new in zip(before["cells"], after["cells"], strict=True):
         if old["cell_type"] == "code":
@@ -88,16 +92,16 @@ def test_the_picture_of_the_home_page_comes_from_a_stored_output(monkeypatch):
 
 
 def test_slides_that_are_not_built_are_not_linked(tmp_path):
-    text = tool.slides_page(tmp_path)
+    text = pages.slides_page(tmp_path)
     assert "href" not in text
     assert "make course slides site" in text
 
 
 def test_the_forms_of_a_deck_that_are_built_are_linked(tmp_path):
-    stem, (title, _) = next(iter(tool.deck_titles().items()))
+    stem, (title, _) = next(iter(pages.deck_titles().items()))
     for name in (f"{stem}.html", f"{stem}.pdf", "99-of-another-day.html"):
         (tmp_path / name).touch()
-    text = tool.slides_page(tmp_path)
+    text = pages.slides_page(tmp_path)
     assert re.findall(r'href="([^"]+)"', text) == [f"slides/{stem}.html", f"slides/{stem}.pdf"]
     assert f"**{title}**" in text
     assert "```{note}" not in text
@@ -117,7 +121,7 @@ def recorded(tmp_path, monkeypatch):
 
 
 def test_without_results_the_report_says_what_to_run(recorded):
-    text = tool.report()
+    text = pages.report()
     assert "Not run yet: 00_start_here" in text
     assert "clt run" in text
     assert "|" not in text, "no empty tables"
@@ -125,7 +129,7 @@ def test_without_results_the_report_says_what_to_run(recorded):
 
 def test_the_report_shows_what_was_recorded_under_the_lessons_title(recorded):
     results.record("00_start_here", "sts.mean", [0.4, 0.5, 0.6])
-    text = tool.report()
+    text = pages.report()
     assert "## [00 · Start here](notebooks/00_start_here.ipynb)\n" in text
     assert re.search(r"\| last layer, mean \| 46\.35 \| 50 ± 10 \(n = 3\) \|", text)
     assert "Not run yet: 01_triplet_loss" in text
@@ -139,7 +143,7 @@ def test_every_public_name_of_the_package_has_an_entry():
     import clt
     from clt import losses, metrics
 
-    made = tool.api()
+    made = pages.api()
     assert set(made) == {"api/index.rst"} | {f"api/{name}.rst" for name in clt._MODULES}
     for name, module in {"losses": losses, "metrics": metrics}.items():
         assert set(re.findall(r"\.\. auto(?:function|class):: (\w+)", made[f"api/{name}.rst"])) == set(module.__all__)
@@ -150,7 +154,7 @@ def test_every_public_name_of_the_package_has_an_entry():
 def test_the_index_says_what_each_module_is_for():
     import clt
 
-    rows = re.findall(r"\* - :doc:`(\w+)`\n     - (.+)", tool.api()["api/index.rst"])
+    rows = re.findall(r"\* - :doc:`(\w+)`\n     - (.+)", pages.api()["api/index.rst"])
     assert sorted(name for name, _ in rows) == sorted(clt._MODULES)
     assert all(len(text) > 20 for _, text in rows)
 
@@ -173,10 +177,11 @@ def test_the_sources_are_the_same_each_time(tmp_path):
 def test_built_twice_it_is_the_same_bytes(tmp_path, monkeypatch):
     """Two lessons, all that stands around them, and a module of the package; in two folders."""
     pytest.importorskip("sphinx_design", reason="the extra site is not installed: make site")
-    monkeypatch.setattr(tool, "lessons", lambda: [ROOT / tool.HOME_PICTURE[0], NOTEBOOKS[0]])
+    for module in (tool, pages):
+        monkeypatch.setattr(module, "lessons", lambda: [ROOT / tool.HOME_PICTURE[0], NOTEBOOKS[0]])
     monkeypatch.setenv("CLT_RESULTS", str(tmp_path / "no results"))
     index = "The package\n===========\n\n.. toctree::\n\n   similarity\n"
-    made = {"api/index.rst": index, "api/similarity.rst": tool.module_page("similarity")}
+    made = {"api/index.rst": index, "api/similarity.rst": pages.module_page("similarity")}
     monkeypatch.setattr(tool, "api", lambda: made)
     files = []
     for name in ("one", "two"):

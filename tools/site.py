@@ -10,9 +10,6 @@ its page says how to make it. Nothing is executed, and the finished pages ask th
 
 import argparse
 import base64
-import functools
-import importlib
-import inspect
 import json
 import os
 import posixpath
@@ -20,11 +17,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from badges import Home
+from site_pages import ROOT, api, lessons, read_notebook, report, slides_page
+
 SLIDES = ROOT / "build" / "slides"
 HOME_PICTURE = ("notebooks/03_info_nce.ipynb", "## Sentences: the batch as negatives")  # the last one under the heading
 COPIES = ["data/README.md", "data/clt-mini/README.md", "clt/checks/README.md", "benchmarks/README.md"]
@@ -36,17 +34,6 @@ CODE = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`|\$\$.*?\$\$|\$
 
 class SiteError(Exception):
     """Something the site needs is not as it should be; the text says what."""
-
-
-@functools.cache
-def place() -> dict[str, str]:
-    """Where the course is published: ``owner``, ``repository``, ``tag``, and the ``url`` of the repository."""
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["clt"]
-    return table | {"url": f"https://github.com/{table['owner']}/{table['repository']}"}
-
-
-def lessons() -> list[Path]:
-    return sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 def pages() -> list[str]:
@@ -64,7 +51,7 @@ def relink(text: str, origin: str) -> str:
     Raises:
         SiteError: if a link leads to a file that does not exist.
     """
-    known = set(pages())
+    known, published = set(pages()), Home.read()
 
     def one(match: re.Match) -> str:
         target = match["target"]
@@ -75,7 +62,7 @@ def relink(text: str, origin: str) -> str:
             raise SiteError(f"{origin}: the link {target} leads nowhere")
         if path not in known:
             kind = "tree" if (ROOT / path).is_dir() else "blob"
-            target = f"{place()['url']}/{kind}/{place()['tag']}/{path}"
+            target = f"{published.page}/{kind}/{published.tag}/{path}"
         return f"{match['open']}{target}{match['anchor'] or ''}{match['close']}"
 
     parts, end = [], 0
@@ -98,10 +85,6 @@ def page_of(notebook: dict, origin: str) -> dict:
             cell["metadata"]["mystnb"] = prompts
     notebook["metadata"].pop("widgets", None)
     return notebook
-
-
-def read_notebook(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def lesson_card(path: Path) -> str:
@@ -137,13 +120,13 @@ def home_picture() -> tuple[bytes, str]:
 
 def home(picture_alt: str) -> str:
     """The home page, from docs/index.md."""
-    name, start = HOME_PICTURE[0], lessons()[0].name
-    owner, repository, tag = (place()[key] for key in ("owner", "repository", "tag"))
+    name, start = HOME_PICTURE[0], f"notebooks/{lessons()[0].name}"
+    published = Home.read()
     guide = (ROOT / GUIDE).is_file()
     picture = (
         f"```{{figure}} home.png\n:alt: {picture_alt}\n:class: home-picture\n\n"
         f"From [lesson {Path(name).name[:2]}]({name}): every row is a sentence, every column a sentence that follows "
-        "from one of them. Before training all look alike. Afterwards each has found its own, on the diagonal.\n```"
+        "from one of them. Before training all look alike. Afterwards the diagonal stands out: each with its own.\n```"
     )
     trees = {
         "Lessons": [f"notebooks/{path.stem}" for path in lessons()],
@@ -153,10 +136,10 @@ def home(picture_alt: str) -> str:
     }
     values = {
         "picture": picture,
-        "url": place()["url"],
-        "repository": repository,
-        "colab": f"https://colab.research.google.com/github/{owner}/{repository}/blob/{tag}/notebooks/{start}",
-        "binder": f"https://mybinder.org/v2/gh/{owner}/{repository}/{tag}?labpath=notebooks/{start}",
+        "url": published.page,
+        "repository": published.repository,
+        "colab": published.colab(start),
+        "binder": published.binder(start),
         "lessons": "::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(map(lesson_card, lessons())) + "::::",
         "guide": f", [a guide to teaching with them]({GUIDE})" * guide,
         "toctrees": "\n".join(
@@ -166,120 +149,6 @@ def home(picture_alt: str) -> str:
     }
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     return re.sub(r"@\{(\w+)\}", lambda match: values[match[1]], text)
-
-
-# -- pages made from elsewhere ----------------------------------------------------------------------------------------
-
-
-def public(module) -> list[str]:
-    """The functions and classes of a module that have something to say, in the order it lists or defines them."""
-    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-    names = [name for name in getattr(module, "__all__", own) if not name.startswith("_")]
-    objects = {name: getattr(module, name) for name in names}
-    return [name for name, value in objects.items()
-            if (inspect.isfunction(value) or inspect.isclass(value)) and inspect.getdoc(value)
-            and value.__module__.startswith("clt")]  # fmt: skip
-
-
-def module_page(name: str) -> str:
-    """The reference of one module, as reStructuredText: a table of what it has, then each with its docstring."""
-    import click
-
-    module = importlib.import_module(f"clt.{name}")
-    title = f"clt.{name}"
-    lines = [title, "=" * len(title), "", f".. automodule:: clt.{name}", "   :no-members:", ""]
-    commands = {key: value for key, value in vars(module).items() if isinstance(value, click.Group)}
-    if commands:
-        for command in [*commands.values(), *next(iter(commands.values())).commands.values()]:
-            top = command in commands.values()
-            call = "clt" if top else f"clt {command.name}"
-            context = click.Context(command, info_name=call, terminal_width=88, max_content_width=88)
-            lines += [call, "-" * len(call), "", ".. code-block:: text", ""]
-            lines += [f"   {line}".rstrip() for line in command.get_help(context).splitlines()] + [""]
-        return "\n".join(lines)
-    names = public(module)
-    exercises = [n for n in names if n in getattr(module, "_EXERCISES", {})]
-    names = [n for n in names if n not in exercises]
-    if exercises:
-        listed = ", ".join(f"``{n}``" for n in exercises)
-        lines += [f"The exercises that can be checked, each as ``checks.NAME(function)``: {listed}.", ""]
-    lines += [f".. currentmodule:: clt.{name}", "", ".. autosummary::", "   :nosignatures:", ""]
-    lines += [f"   {n}" for n in names] + [""]
-    for n in names:
-        if inspect.isclass(getattr(module, n)):
-            lines += [f".. autoclass:: {n}", "   :members:", ""]
-        else:
-            lines += [f".. autofunction:: {n}", ""]
-    return "\n".join(lines)
-
-
-def api() -> dict[str, str]:
-    """The pages of the package: one a module, and the list of them."""
-    import clt
-
-    modules = {name: inspect.getdoc(importlib.import_module(f"clt.{name}")) for name in clt._MODULES}
-    order = ["similarity", "losses", "metrics", "data", "augment", "encoders", "training", "plots", "checks", "results"]
-    names = sorted(modules, key=lambda name: (order.index(name) if name in order else len(order), name))
-    first = {name: re.split(r"\n\n|(?<=[.?])\s", modules[name])[0].replace("\n", " ") for name in names}
-    rows = [f"   * - :doc:`{name}`\n     - {first[name]}" for name in names]
-    index = [
-        "The package clt", "===============", "",
-        "Text flows one way: data, augmentation, encoder, loss, training, metrics, plots. Each module imports only",
-        "what stands below it. The losses know only tensors.", "",
-        ".. list-table::", "   :widths: 20 80", "", *rows, "",
-        ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in names), "",
-    ]  # fmt: skip
-    return {"api/index.rst": "\n".join(index)} | {f"api/{name}.rst": module_page(name) for name in names}
-
-
-def report() -> str:
-    """The page that ``clt report`` writes, with the lessons by their titles, and without those not run yet."""
-    from clt import _report
-
-    sections = _report.collect()
-    text = _report.as_markdown([section for section in sections if section.recorded])
-    for path in lessons():
-        title = "".join(read_notebook(path)["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
-        text = text.replace(f"## {path.stem}\n", f"## [{title}](notebooks/{path.name})\n")
-    head, _, rest = text.partition("\n")
-    absent = _report.missing(sections).splitlines()
-    more = ["", "## What these runs left out", "", "Some need a larger run, `clt run --parameters full`, or the public "
-            "sets.", "", *(f"- {line}" for line in absent)] if absent else []  # fmt: skip
-    lead = (
-        "Each table that a paper printed and a lesson measures again, with a small encoder and small texts. What "
-        "stands after ± is the standard deviation over runs that differ in their seed. `clt report` prints the same "
-        "from your own runs."
-    )
-    return "\n".join([head, "", lead, rest.rstrip(), *more]) + "\n"
-
-
-def deck_titles() -> dict[str, tuple[str, str]]:
-    """Stem of a deck → its title and description, from its front matter."""
-    found = {}
-    for path in sorted((ROOT / "slides").glob("[0-9][0-9]-*.md")):
-        head = path.read_text(encoding="utf-8").split("\n---", 1)[0]
-        entries = dict(re.findall(r"^(title|description): (.+)$", head, re.M))
-        found[path.stem] = (entries.get("title", path.stem), entries.get("description", ""))
-    return found
-
-
-def slides_page(built: Path) -> str:
-    """The page of the slides: what of them is built."""
-    lines = ["# Slides", "", "A lecture for each part of the course. Every number and every figure in the slides was "
-             "recorded by the lessons' code. Press `p` for the presenter's view with notes and clock, `f` for the "
-             "full screen.", ""]  # fmt: skip
-    rows = []
-    for number, (stem, (title, about)) in enumerate(deck_titles().items(), 1):
-        forms = {"light": f"{stem}.html", "dark": f"{stem}-dark.html", "PDF": f"{stem}.pdf"}
-        links = [f'<a href="slides/{file}">{form}</a>' for form, file in forms.items() if (built / file).is_file()]
-        if links:
-            rows.append(f"| {number} | **{title}**<br>{about} | {' · '.join(links)} |")
-    if rows:
-        lines += ["| | lecture | open |", "|---|---|---|", *rows]
-    else:
-        lines += ["```{note}", "The slides are not part of this build of the site. `make course slides site` makes "
-                  "them, with Node 18 or newer.", "```"]  # fmt: skip
-    return "\n".join(lines) + "\n"
 
 
 # -- putting it together ----------------------------------------------------------------------------------------------
