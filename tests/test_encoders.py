@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -130,6 +132,65 @@ def test_train_above_works_for_models_built_like_bert():
     shared = AutoModel.from_config(AlbertConfig(**small, hidden_size=8, embedding_size=4))
     with pytest.raises(ValueError, match="AlbertModel has no list of its 3 layers"):
         SentenceEncoder(shared, None).train_above(1)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_above_encodes_as_the_whole_does(tiny_folder, pooling, layer):
+    whole = SentenceEncoder.load(tiny_folder, pooling=pooling)
+    before = {name: value.clone() for name, value in whole.state_dict().items()}
+    upper = whole.above(layer)
+    for texts in (SENTENCES, SENTENCES[::-1], SENTENCES[:1], []):  # first met, and remembered
+        assert torch.allclose(upper.encode(texts), whole.encode(texts), atol=1e-5)
+    upper.eval()
+    assert torch.allclose(upper(upper.tokenize(SENTENCES)), whole.encode(SENTENCES), atol=1e-5)
+    after = whole.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in after.items()), "the whole is left alone"
+
+
+def test_above_trains_the_upper_layers_with_dropout_there(tiny_folder):
+    whole = SentenceEncoder.load(tiny_folder)
+    upper = whole.above(1)
+    upper.encode(SENTENCES)  # what was remembered without a gradient must not stand in the way of one
+    before = {name: value.clone() for name, value in upper.state_dict().items()}
+    batch = upper.tokenize(SENTENCES)
+    assert not torch.equal(upper.train()(batch), upper(batch)), "dropout"
+    training.train(
+        upper, lambda g: SENTENCES, lambda m, b: m(m.tokenize(b)).square().mean(), steps=2, learning_rate=1e-2,
+        progress=False,
+    )  # fmt: skip
+    changed = {name for name, value in upper.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if "encoder.layer.0." in name}, "the one layer that is above"
+    assert not torch.allclose(upper.encode(SENTENCES), whole.encode(SENTENCES), atol=1e-3)
+
+
+def test_above_reads_a_sentence_once_for_all_copies(tiny_folder, monkeypatch):
+    upper = SentenceEncoder.load(tiny_folder).above(1, room=2)
+    read, tokenize = [], upper.memory.lower.tokenize
+    monkeypatch.setattr(upper.memory.lower, "tokenize", lambda texts: read.extend(texts) or tokenize(texts))
+    first = upper.encode(SENTENCES[:2])
+    copy.deepcopy(upper).encode(SENTENCES[:2])
+    assert sorted(read) == sorted(SENTENCES[:2])
+    upper.encode([*SENTENCES, SENTENCES[-1]])
+    upper.encode(SENTENCES)
+    assert len(read) == 2 + 2 * len(set(SENTENCES[2:])), "what finds no room is read each time, a repetition once"
+    assert torch.allclose(upper.encode(SENTENCES[:2]), first, atol=1e-5)
+
+
+def test_above_refuses_what_it_cannot_do(tiny_folder, tmp_path):
+    from transformers import AutoModel, ElectraConfig
+
+    whole = SentenceEncoder.load(tiny_folder)
+    upper = whole.above(1)
+    with pytest.raises(TypeError, match="got token ids"):
+        upper(whole.tokenize(SENTENCES))
+    with pytest.raises(TypeError, match="upper layers of an encoder only"):
+        upper.save(tmp_path)
+    with pytest.raises(ValueError, match="0 to 1 for an encoder of 2"):
+        whole.above(2)
+    config = ElectraConfig(vocab_size=20, hidden_size=8, embedding_size=4, num_attention_heads=2, num_hidden_layers=2)
+    with pytest.raises(ValueError, match="ElectraModel does not begin with embeddings alone"):
+        SentenceEncoder(AutoModel.from_config(config), None).above(1)
 
 
 def test_long_sentences_are_cut(tiny_folder):
