@@ -26,14 +26,18 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## make .venv with everything the course and its tests need
 
-course: $(READY) ## run every lesson; the results go to build/course/index.html
-	$(BIN)/clt run
+course: $(READY) ## run every lesson, JOBS= at a time; the results go to build/course/index.html
+	$(BIN)/clt run $(addprefix --jobs=,$(JOBS))
 
-test: $(READY) ## unit tests, then every notebook against its stored outputs (nbval)
+test: test-units test-notebooks ## unit tests, then every notebook against its stored outputs (nbval)
+
+test-units: $(READY) ## the tests of the package, the tools, the slides and the site
 	$(PYTEST) tests -n 2 --dist loadgroup
+
+test-notebooks: $(READY) ## every notebook against its stored outputs
 	$(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 
-test-processors: $(READY) ## the notebooks once more as on older and newer processors, with one thread and two
+test-processors: $(READY) ## every notebook as on older and newer processors, with one thread and two
 	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 
@@ -107,4 +111,4 @@ checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test test-processors lab lint format execute badges offline colab versions handouts slides slides-setup site present bench checksums clean
+.PHONY: help setup course test test-units test-notebooks test-processors lab lint format execute badges offline colab versions handouts slides slides-setup site present bench checksums clean

@@ -100,19 +100,22 @@ def points(positions, labels: Sequence, *, title: str = "", ax: Axes | None = No
     return ax
 
 
-def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = None, digits: int = 2) -> Axes:
+def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = None, digits: int = 2,
+             limits: tuple[float, float] | None = None) -> Axes:  # fmt: skip
     """A square matrix as colours with the numbers in the cells.
 
     Args:
         matrix: ``(N, N)``, for up to about 12 rows: beyond that the numbers cannot be read.
         labels: N names for rows and columns.
+        limits: the values of the darkest and the brightest colour, for panels to compare; default: the matrix's own.
     """
     matrix = np.asarray(matrix)
+    low, high = limits or (np.nanmin(matrix), np.nanmax(matrix))
     ax = _axes(ax, figsize=(1.6 + 0.52 * len(matrix), 1.0 + 0.46 * len(matrix)))
-    image = ax.imshow(matrix)
+    image = ax.imshow(matrix, vmin=low, vmax=high)
     ax.set_xticks(range(len(labels)), labels, rotation=0 if max(len(str(x)) for x in labels) < 4 else 30, ha="center")
     ax.set_yticks(range(len(labels)), labels)
-    middle = (np.nanmin(matrix) + np.nanmax(matrix)) / 2
+    middle = (low + high) / 2
     for i, row in enumerate(matrix):
         for j, value in enumerate(row):
             ax.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=7,

@@ -9,6 +9,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches for the network
 import clt  # noqa: F401  # isort: skip  (before torch: it sets how torch's threads wait)
 import pytest
 import torch
+from browsing import CHROMIUM, QUIET
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, object]:
+    """For pytest-playwright, which has no browser of its own here."""
+    return {"executable_path": CHROMIUM, "args": QUIET}
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,13 @@ def test_a_figure_of_two_axes_is_described_twice():
     assert fig.alt.count("Runs:") == 2
 
 
+def test_panels_of_a_heat_map_share_their_limits():
+    own, shared = (plots.heat_map([[0.25, 0.24], [0.26, 0.25]], "ab", limits=limits) for limits in (None, (0, 1)))
+    assert [ax.images[0].get_clim() for ax in (own, shared)] == [(0.24, 0.26), (0, 1)]
+    assert {text.get_color() for text in own.texts} == {"white", "black"}
+    assert {text.get_color() for text in shared.texts} == {"white"}, "all of them are dark"
+
+
 def test_the_texts_are_right():
     ax = plots.heat_map([[1, 0.2], [0.4, 1]], "ab", title="Cosines")
     assert "on the diagonal 1 on average, elsewhere 0.3, from 0.2 to 0.4" in ax.get_figure().alt

@@ -10,20 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import CHROMIUM
 from decks import DECKS, ROOT, not_run, tool
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from clt import results
+
 FAULTS = (ROOT / "tests" / "slide_faults.js").read_text(encoding="utf-8")
 GROUND = {"light": "#fcfcf9", "dark": "#14181e"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slides")]  # one browser: two on two cores are slower than one
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args():
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    still = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    return {"executable_path": CHROMIUM, "args": quiet + still}
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +40,21 @@ def view(request, marp):
 
 @pytest.fixture(scope="session")
 def built(marp, tmp_path_factory):
-    """A function from a deck to the folder in which it was built, light and dark, from what the lessons recorded."""
+    """A function from a deck to the folder in which it was built, light and dark, from what the lessons recorded.
+
+    That is build/slides where ``make slides`` has been there since anything in the slides or the records changed.
+    """
     folder, done = tmp_path_factory.mktemp("slides"), set()
+    patterns = ("slides/*.*", "slides/figures/*.py", "tools/slides.py", "clt/**/*.py", "clt/published/*", "data/*/*")
+    sources = [*(path for pattern in patterns for path in ROOT.glob(pattern)), *results.folder().glob("*.json")]
+    changed = max(path.stat().st_mtime for path in sources)
 
     def build(deck: Path) -> Path:
         if missing := not_run(deck):
             pytest.skip(f"not run yet: {', '.join(missing)} (make course)")
+        made = [ROOT / "build" / "slides" / f"{deck.stem}{scheme}.html" for scheme in ("", "-dark")]
+        if all(path.is_file() and path.stat().st_mtime > changed for path in made):
+            return made[0].parent
         if deck not in done:
             tool.build([deck], folder, pdf=False)
             done.add(deck)

@@ -181,7 +181,7 @@ def _draw(name: str, *, folder: Path, scheme: str) -> tuple[str, str]:
     try:
         return known.draw(name, folder, scheme)
     except KeyError as error:
-        raise SlideError(f"asks for {error}, which was not recorded") from error
+        raise SlideError(f"looks for {error} and does not find it: was it recorded?") from error
 
 
 def chromium() -> str | None:

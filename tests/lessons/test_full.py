@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL = yaml.safe_load((ROOT / "notebooks" / "parameters" / "full.yaml").read_text(encoding="utf-8"))
 ONCE = {"seeds": [0, 1]}  # two, for a spread
 CUT = {
-    "00_start_here": ONCE | {"encoder": "clt-mini", "most": 300, "steps": 5},
+    "00_start_here": ONCE | {"encoder": "tiny", "most": 300, "steps": 5},
     "01_triplet_loss": ONCE
-    | {"encoder": "clt-mini", "steps": 3, "tested": 20, "text_steps": 1, "text_batch": 4, "text_classes": 4},
+    | {"encoder": "tiny", "steps": 3, "tested": 20, "text_steps": 1, "text_batch": 4, "text_classes": 4},
     "02_nce": ONCE
     | {"rows_read": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
     "03_info_nce": ONCE
