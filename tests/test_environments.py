@@ -51,6 +51,12 @@ def test_the_three_sets():
         assert Version(oldest[requirement.name]) <= Version(pin)
 
 
+def test_every_set_is_tested_as_make_test_does():
+    """The tool has options of its own, since not every machine that runs it has make."""
+    (options,) = re.findall(r"^NBVAL := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert [part for option in versions.NBVAL for part in option.split()] == options.split()
+
+
 def test_ci_tries_all_three_and_each_end_of_the_range_of_pythons():
     tried = {entry["set"]: entry["python"] for entry in WORKFLOW["versions"]["strategy"]["matrix"]["include"]}
     pythons = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]

@@ -36,7 +36,7 @@ CUT = {
     | {"encoder": "tiny", "max_length": 32, "examples": 700, "steps": 2, "batch_size": 64, "few": [2],
        "tune_seeds": [0], "tune_steps": 1},
     "06_label_aware": ONCE
-    | {"encoder": "tiny", "limit": 320, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
+    | {"encoder": "tiny", "limit": 160, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
     "07_twin_loss": ONCE
     | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
 }  # fmt: skip
