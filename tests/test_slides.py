@@ -14,7 +14,7 @@ from clt import results
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("CLT_RESULTS", str(tmp_path / "results"))
-    results.record("03_info_nce", "simcse.sts.after", [0.7, 0.8, 0.9])
+    results.record("03_info_nce", "simcse.sts.after", [0.7, 0.8, 0.9], steps=20)
     results.record("03_info_nce", "dev.+ contradiction, MLP kept", 0.5)
     results.record("00_start_here", "sts.words", 0.4567)
     return tmp_path
@@ -38,6 +38,7 @@ def filled(slide: str) -> str:
         ("@{03_info_nce:simcse.sts.after*100:spread}", "80 ± 10 (n = 3)"),
         ("@{03_info_nce:dev.+ contradiction, MLP kept:.2f}", "0.50"),
         ("@{00_start_here:sts.words*100}", "45.7"),
+        ("@{03_info_nce:simcse.sts.after:=steps}", "20"),
         ("@{paper:00_start_here:sts_pooling:last layer, mean}", "46.35"),
         ("@{paper:00_start_here:sts_pooling:mean of word vectors (paper: GloVe)}", "58.02"),
     ],
@@ -54,6 +55,7 @@ def test_a_placeholder_is_filled(recorded, placeholder, expected):
         ("@{09_no_lesson:x}", "09_no_lesson has not recorded 'x'; recorded are none"),
         ("<!-- @{03_info_nce:gone} -->", "'gone'"),
         ("@{00_start_here:sts.words:spread}", "one run has no spread"),
+        ("@{03_info_nce:simcse.sts.after:=epochs}", "without 'epochs'; settings are 'steps'"),
         ("@{simcse}", "not of the form"),
         ("@{paper:00_start_here:sts_pooling:nobody}", "no published number for 'nobody'"),
         ("@{paper:00_start_here:sts_pooling:last layer, [CLS]}", "no published number"),

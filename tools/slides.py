@@ -6,6 +6,7 @@ In a deck, and in its speaker notes,
 
 - ``@{00_start_here:sts.mean}`` is the mean of what a lesson recorded under a key, as ``results.number`` prints it;
   ``@{00_start_here:sts.mean*100:.1f}`` multiplies and formats it; ``:spread`` prints mean ± sd over the seeds;
+- ``@{01_triplet_loss:probe.random:=steps}`` is a setting that it was measured with;
 - ``@{paper:00_start_here:sts_pooling:NAME}`` is the paper's number in the row NAME of a published table;
 - ``@{table:00_start_here:sts_pooling}`` is that table, the paper's numbers beside ours;
 - ``![w:600](figure:NAME)`` is the figure NAME of ``slides/figures`` as SVG, with its description as alt text.
@@ -33,7 +34,7 @@ SLIDES = ROOT / "slides"
 MARP = SLIDES / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"
 
 PLACEHOLDER = re.compile(r"@\{([^{}\n]*)\}")
-NUMBER = re.compile(r"(?P<name>.+?)(?:\*(?P<scale>\d+(?:\.\d+)?))?(?::(?P<form>spread|\.\d+[fg%]))?")
+NUMBER = re.compile(r"(?P<name>.+?)(?:\*(?P<scale>\d+(?:\.\d+)?))?(?::(?P<form>spread|=\w+|\.\d+[fg%]))?")
 FIGURE = re.compile(r"!\[(?:w:(?P<width>\d+))?\]\(figure:(?P<name>[\w-]+)\)")
 NOT_SHOWN = re.compile(r"<!--.*?-->|```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|<[^>]*>|\]\([^)]*\)|arXiv \S+", re.S)
 TYPED = re.compile(r"\d+\.\d+")
@@ -83,13 +84,19 @@ def _recorded(text: str) -> str:
     found = results.read(lesson)
     if part["name"] not in found:
         raise SlideError(f"{lesson} has not recorded {part['name']!r}; recorded are {_among(found)}")
+    form = part["form"] or ""
+    if form.startswith("="):
+        setting = found[part["name"]]["setting"]
+        if form[1:] not in setting:
+            raise SlideError(f"{lesson} recorded {part['name']!r} without {form[1:]!r}; settings are {_among(setting)}")
+        return str(setting[form[1:]])
     values = [float(part["scale"] or 1) * value for value in found[part["name"]]["values"]]
-    if part["form"] == "spread":
+    if form == "spread":
         if len(values) < 2:
             raise SlideError(f"{lesson} recorded {part['name']!r} once: one run has no spread")
         return results.spread(values)
     mean = sum(values) / len(values)
-    return f"{mean:{part['form']}}" if part["form"] else results.number(mean)
+    return f"{mean:{form}}" if form else results.number(mean)
 
 
 def value(text: str) -> str:
