@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
@@ -231,15 +232,16 @@ def build(decks: list[Path], output: Path, *, pdf: bool = True) -> list[Path]:
             text = fill(written, deck.name, draw)
             ending = "" if scheme == "light" else "-dark"
             texts[f"{deck.stem}{ending}"] = re.sub(r"(?m)^theme: clt$", f"theme: clt{ending}", text, count=1)
-    made = []
+    wanted = []
     for stem, text in texts.items():
         source = output / f"{stem}.md"
         source.write_text(text, encoding="utf-8")
         endings = [".html", ".pdf"] if pdf and chromium() and not stem.endswith("-dark") else [".html"]
-        for ending in endings:
-            marp(source, source.with_suffix(ending))
-            made.append(source.with_suffix(ending))
-    return made
+        wanted += [(source, source.with_suffix(ending)) for ending in endings]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a Marp of its own
+        for _ in pool.map(marp, *zip(*wanted, strict=True)):
+            pass
+    return [target for _, target in wanted]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """The engine: what a report says, what counts as attempted, and that nothing a student does gets out of it."""
 
+import datetime
 import re
 import sys
 
@@ -20,12 +21,23 @@ def raises_not_implemented(*args, **options):
     raise NotImplementedError
 
 
+def says_what_is_missing(*args, **options):
+    raise NotImplementedError("no loss yet")
+
+
 def fills_in_nothing(*args, **options):
     loss = ...  # your code here
     return loss
 
 
-STUBS = [raises_not_implemented, fills_in_nothing, lambda *a, **o: None, lambda *a, **o: ..., None]
+STUBS = [
+    raises_not_implemented,
+    says_what_is_missing,
+    fills_in_nothing,
+    lambda *a, **o: None,
+    lambda *a, **o: ...,
+    None,
+]
 
 
 @pytest.mark.parametrize("stub", STUBS)
@@ -47,7 +59,15 @@ def crash(a, p, n, margin=1.0):
 
 
 def torch_has_no_such_kernel(a, p, n, margin=1.0):
-    raise NotImplementedError('"softmax" not implemented for Long')
+    return torch.ones(2, dtype=torch.long).softmax(0)
+
+
+def a_library_has_no_such_thing(a, p, n, margin=1.0):
+    return datetime.tzinfo().utcoffset(None)  # C code that raises NotImplementedError, as torch's does
+
+
+def torch_raises_in_python(a, p, n, margin=1.0):
+    return torch.nn.Module()(a)
 
 
 def leaves(a, p, n, margin=1.0):
@@ -90,7 +110,9 @@ def depends_on_the_order(a, p, n, margin=1.0):
     [
         (crash, "It stopped with RuntimeError", "it runs and returns a tensor"),
         (lambda a, p, n: a.sum(), "TypeError", "it runs and returns a tensor"),
-        (torch_has_no_such_kernel, "not implemented for Long", "it runs and returns a tensor"),
+        (torch_has_no_such_kernel, "not implemented for 'Long'", "it runs and returns a tensor"),
+        (a_library_has_no_such_thing, "NotImplementedError: a tzinfo subclass", "it runs and returns a tensor"),
+        (torch_raises_in_python, 'missing the required "forward"', "it runs and returns a tensor"),
         (leaves, "SystemExit", "it runs and returns a tensor"),
         (forgets_return, "return missing", "it runs and returns a tensor"),
         (
