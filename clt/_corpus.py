@@ -7,9 +7,11 @@ an embedding table before any gradient: PPMI, then an SVD.
 import gzip
 import json
 import re
+import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import click
 import numpy as np
@@ -67,7 +69,11 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> BertTokenizer
         vocab_size=vocabulary_size, special_tokens=SPECIAL, limit_alphabet=200, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return BertTokenizerFast(vocab=tokenizer.get_vocab(), do_lower_case=True, model_max_length=LONG_RUN)
+    pieces = tokenizer.get_vocab()
+    with tempfile.TemporaryDirectory() as folder:  # a file of pieces is what transformers 4 and 5 both read
+        lines = (f"{piece}\n" for piece in sorted(pieces, key=pieces.get))
+        Path(folder, "vocab.txt").write_text("".join(lines), encoding="utf-8")
+        return BertTokenizerFast.from_pretrained(folder, do_lower_case=True, model_max_length=LONG_RUN)
 
 
 def pack(sentences: list[list[int]], longest: int) -> Iterator[list[int]]:

@@ -132,7 +132,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def save_model(model: BertForMaskedLM, tokenizer: BertTokenizerFast, output: Path) -> None:
     """Write the encoder for ``AutoModel`` and, beside it, the head that fills masks; each file is replaced whole.
 
-    ``AutoModelForMaskedLM.from_pretrained(output, variant="mlm")`` reads both, led by the index file.
+    ``AutoModelForMaskedLM.from_pretrained(output, variant="mlm")`` of transformers 5 reads both, led by the index file.
     """
     head = {f"cls.{name}": value for name, value in model.cls.state_dict().items() if "decoder" not in name}
     files = dict.fromkeys(model.bert.state_dict(), "model.safetensors") | dict.fromkeys(head, "mlm_head.safetensors")
