@@ -36,10 +36,12 @@ def test_pytorch_metric_learning_sup_con(views):
 
 def test_pytorch_metric_learning_all_triplets(views):
     """Its mean is over the triplets that cost something: a large margin makes that all of them."""
-    pml = pytest.importorskip("pytorch_metric_learning")
-    squared = pml.distances.LpDistance(normalize_embeddings=False, p=2, power=2)
-    for margin, reducer in ((0.3, pml.reducers.MeanReducer()), (100.0, pml.reducers.AvgNonZeroReducer())):
-        theirs = pml.losses.TripletMarginLoss(margin=margin, distance=squared, reducer=reducer)(views[0], LABELS)
+    pml, distances, reducers = (
+        pytest.importorskip(f"pytorch_metric_learning.{part}") for part in ("losses", "distances", "reducers")
+    )
+    squared = distances.LpDistance(normalize_embeddings=False, p=2, power=2)
+    for margin, reducer in ((0.3, reducers.MeanReducer()), (100.0, reducers.AvgNonZeroReducer())):
+        theirs = pml.TripletMarginLoss(margin=margin, distance=squared, reducer=reducer)(views[0], LABELS)
         same_value_and_gradient(losses.batch_triplet_loss(views[0], LABELS, margin=margin), theirs, views[:1])
 
 
