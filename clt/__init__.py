@@ -1,7 +1,7 @@
 """clt: contrastive representation learning for language, from scratch.
 
 The modules, from the ground up: ``similarity``, ``losses`` and ``metrics`` know only tensors; ``data``, ``augment``,
-``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``run`` stand on top. Importing
+``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on top. Importing
 ``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it needs.
 """
 
@@ -19,8 +19,8 @@ except PackageNotFoundError:  # a plain checkout on sys.path
     __version__ = "0+unknown"
 
 _MODULES = (
-    "augment", "checks", "data", "encoders", "losses", "metrics", "plots", "pretrain", "results", "run", "similarity",
-    "training",
+    "augment", "checks", "command", "data", "encoders", "losses", "metrics", "plots", "pretraining", "results",
+    "similarity", "training",
 )  # fmt: skip
 
 

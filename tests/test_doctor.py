@@ -14,8 +14,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from clt import _doctor, data
-from clt.run import main
+from clt import data
+from clt.command import doctor as examination
+from clt.command.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_a_wrong_python_is_broken(monkeypatch):
     about = Message()
     about["Requires-Python"] = ">=3.99"
     monkeypatch.setattr(metadata, "metadata", lambda name: about)
-    [(level, what)] = diagnosis(_doctor.check_python)
+    [(level, what)] = diagnosis(examination.check_python)
     assert level == "broken"
     assert what.endswith("and the course needs >=3.99.")
 
@@ -63,7 +64,7 @@ def test_violated_bounds_and_missing_packages_are_broken(monkeypatch):
     needed = ["torch>=99", "no-such-package>=1", "click>=1", "sphinx>=99; extra == 'site'", "click>=99; os_name == 'x'"]
     monkeypatch.setattr(metadata, "requires", lambda name: needed)
     torch_version = metadata.version("torch")
-    assert diagnosis(_doctor.check_packages) == [
+    assert diagnosis(examination.check_packages) == [
         ("broken", f"torch is {torch_version}, and the course needs torch>=99."),
         ("broken", "no-such-package is missing, and the course needs no-such-package>=1."),
     ]
@@ -76,10 +77,10 @@ def test_violated_bounds_and_missing_packages_are_broken(monkeypatch):
 def test_on_colab_what_runs_notebooks_is_colabs_own(monkeypatch):
     """There the setup cell installs this package alone; what a lesson imports has to be there all the same."""
     monkeypatch.setattr(metadata, "requires", lambda name: ["papermill>=99", "ipywidgets>=99", "torch>=99"])
-    assert len(diagnosis(_doctor.check_packages)) == 3
+    assert len(diagnosis(examination.check_packages)) == 3
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260101")
-    assert [what.split()[0] for _, what in diagnosis(_doctor.check_packages)] == ["torch"]
-    assert diagnosis(_doctor.check_kernel) == [("ok", "Jupyter kernel: Colab's own")]
+    assert [what.split()[0] for _, what in diagnosis(examination.check_packages)] == ["torch"]
+    assert diagnosis(examination.check_kernel) == [("ok", "Jupyter kernel: Colab's own")]
 
 
 @pytest.fixture
@@ -93,16 +94,18 @@ def copied_data(tmp_path, monkeypatch):
 
 
 def test_a_corrupt_data_file_is_broken(copied_data):
-    assert diagnosis(_doctor.check_data) == [("ok", "the course's data: every file is as it was published (SHA-256)")]
+    assert diagnosis(examination.check_data) == [
+        ("ok", "the course's data: every file is as it was published (SHA-256)")
+    ]
     victim = next(path for path in sorted(copied_data.rglob("*.csv")))
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(content)
-    [(level, what)] = diagnosis(_doctor.check_data)
+    [(level, what)] = diagnosis(examination.check_data)
     assert level == "broken"
     assert victim.relative_to(copied_data).as_posix() in what
     victim.unlink()
-    assert "missing" in diagnosis(_doctor.check_data)[0][1]
+    assert "missing" in diagnosis(examination.check_data)[0][1]
     code, said = doctor()
     assert code == 1
     assert "git checkout -- data" in said
@@ -119,7 +122,7 @@ def test_a_check_that_fails_itself_is_a_finding(monkeypatch):
 def test_the_doctor_comes_when_packages_are_missing():
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['psutil', 'torch', 'packaging', 'jupyter_client', 'yaml']))\n"
-        "from clt.run import main; main(['doctor'])"
+        "from clt.command.cli import main; main(['doctor'])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=utf8())
     assert result.returncode == 1
@@ -133,7 +136,9 @@ def utf8() -> dict:
 
 
 def test_signs_have_a_plain_form_where_the_console_lacks_them():
-    code = "import sys; from clt._screen import marked; print(*map(marked, ['ok', 'warning', 'broken', 'not run']))"
+    code = (
+        "import sys; from clt.command.screen import marked\nprint(*map(marked, ['ok', 'warning', 'broken', 'not run']))"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env={**utf8(), "PYTHONIOENCODING": "ascii"}
     )
@@ -144,13 +149,13 @@ def test_kernels_that_are_missing_or_of_another_python_are_broken(tmp_path, monk
     from jupyter_client.kernelspec import NoSuchKernel
     from jupyter_client.manager import KernelManager
 
-    assert _doctor.kernel_problem() is None
+    assert examination.kernel_problem() is None
     other = tmp_path / "bin" / "python3"
     other.parent.mkdir()
     shutil.copy(sys.executable, other)
     for command in (str(other), "no-such-python"):
         monkeypatch.setattr(KernelManager, "format_kernel_cmd", lambda self, command=command: [command])
-        finding = _doctor.kernel_problem()
+        finding = examination.kernel_problem()
         assert finding.level == "broken"
         assert "python3 is another Python" in finding.what
         assert "ipykernel install" in finding.do
@@ -159,22 +164,22 @@ def test_kernels_that_are_missing_or_of_another_python_are_broken(tmp_path, monk
         raise NoSuchKernel("python3")
 
     monkeypatch.setattr(KernelManager, "format_kernel_cmd", none)
-    assert _doctor.kernel_problem().what == "Jupyter kernel: there is none named python3."
+    assert examination.kernel_problem().what == "Jupyter kernel: there is none named python3."
 
 
 def test_more_threads_than_cores_is_a_warning(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(_doctor, "usable_cores", lambda: 2)
+    monkeypatch.setattr(examination, "usable_cores", lambda: 2)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    [finding] = _doctor.check_threads()
+    [finding] = examination.check_threads()
     assert finding.level == "warning"
     assert finding.what == "threads: PyTorch uses 8, and 2 cores may be used; OMP_NUM_THREADS is 8"
     assert "OMP_NUM_THREADS=2" in finding.do
 
 
 def test_little_memory_is_a_warning(monkeypatch):
-    monkeypatch.setattr(_doctor, "NEEDED_MEMORY", 1e18)
-    [finding] = _doctor.check_memory()
+    monkeypatch.setattr(examination, "NEEDED_MEMORY", 1e18)
+    [finding] = examination.check_memory()
     assert finding.level == "warning"
     assert "--jobs" in finding.do
 
@@ -182,14 +187,14 @@ def test_little_memory_is_a_warning(monkeypatch):
 def test_the_device_is_named(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert diagnosis(_doctor.check_device)[0][1].startswith("device: CPU")
+    assert diagnosis(examination.check_device)[0][1].startswith("device: CPU")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert diagnosis(_doctor.check_device)[0][1].startswith("device: MPS")
+    assert diagnosis(examination.check_device)[0][1].startswith("device: MPS")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (3e9, 8e9))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Card")
-    assert diagnosis(_doctor.check_device) == [("ok", "device: CUDA, Card, 3.0 GB free of 8.0 GB")]
+    assert diagnosis(examination.check_device) == [("ok", "device: CUDA, Card, 3.0 GB free of 8.0 GB")]
 
 
 def test_where_public_data_come_from(tmp_path, monkeypatch):
@@ -198,19 +203,19 @@ def test_where_public_data_come_from(tmp_path, monkeypatch):
         "public_status",
         lambda: [("A", "in CLT_DATA"), ("B", "on the hub as x/b"), ("C", "only from its authors")],
     )
-    assert diagnosis(_doctor.check_public) == [
+    assert diagnosis(examination.check_public) == [
         ("ok", "public data in CLT_DATA: A"),
         ("ok", "public data from the Hugging Face hub, when a reader asks for it: B"),
         ("ok", "public data, C: only from its authors"),
     ]
     monkeypatch.setenv("CLT_DATA", str(tmp_path / "nowhere"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert [level for level, _ in diagnosis(_doctor.check_public)] == ["warning", "ok", "warning", "ok"]
-    assert diagnosis(_doctor.check_public)[2] == ("warning", "public data out of reach, HF_HUB_OFFLINE is set: B.")
+    assert [level for level, _ in diagnosis(examination.check_public)] == ["warning", "ok", "warning", "ok"]
+    assert diagnosis(examination.check_public)[2] == ("warning", "public data out of reach, HF_HUB_OFFLINE is set: B.")
 
 
 def test_the_real_catalogue_is_understood():
-    named = " ".join(what for _, what in diagnosis(_doctor.check_public))
+    named = " ".join(what for _, what in diagnosis(examination.check_public))
     assert all(name in named for name, _ in data.public_status())
 
 
@@ -227,9 +232,9 @@ def test_online_asks_the_hub(monkeypatch):
     with HTTPServer(("127.0.0.1", 0), Hub) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        assert diagnosis(_doctor.check_hub) == [("ok", "Hugging Face hub: it answers")]
+        assert diagnosis(examination.check_hub) == [("ok", "Hugging Face hub: it answers")]
         server.shutdown()
-    [finding] = _doctor.check_hub()  # nobody listens there any more
+    [finding] = examination.check_hub()  # nobody listens there any more
     assert finding.level == "warning"
     assert finding.what.startswith("Hugging Face hub: no answer")
     assert "CLT_DATA" in finding.do

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from clt import _doctor
+from clt.command import doctor
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -72,7 +72,7 @@ def test_what_colab_has_is_new_enough():
     for line in PROJECT["dependencies"]:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
-        if name not in _doctor.OUTSIDE:
+        if name not in doctor.OUTSIDE:
             assert requirement.specifier.contains(COLAB[name]), f"Colab has {name} {COLAB[name]}, we need {requirement}"
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{COLAB_PYTHON}.0")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from clt._grade import Grade, Submission, exercise_of, read_cells, write_csv
-from clt.run import main
+from clt.command.cli import main
+from clt.command.grade import Grade, Submission, exercise_of, read_cells, write_csv
 
 pytestmark = pytest.mark.xdist_group("clt grade")  # one worker, so that the folder is graded once
 
@@ -153,7 +153,7 @@ def test_what_is_no_notebook_is_a_row_with_its_error(table):
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"cell_type": "code"}]}'])
 def test_json_that_is_no_notebook(tmp_path, text):
-    from clt._grade import grade
+    from clt.command.grade import grade
 
     (tmp_path / "a.ipynb").write_text(text, encoding="utf-8")
     assert grade(tmp_path / "a.ipynb", "a", 1, 1).status.startswith("error: not a Jupyter notebook")

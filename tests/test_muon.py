@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from clt._muon import Muon, orthogonalize
+from clt.pretraining.muon import Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 16, 64), (2, 64, 256)])

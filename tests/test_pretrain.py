@@ -18,7 +18,8 @@ import transformers
 from click.testing import CliRunner
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
-from clt._corpus import (
+from clt.pretraining import batch_at, batch_plan, learning_rate, main, mask_words, masked_loss
+from clt.pretraining.corpus import (
     CLS,
     MASK,
     SEP,
@@ -31,7 +32,6 @@ from clt._corpus import (
     svd_embeddings,
     train_tokenizer,
 )
-from clt.pretrain import batch_at, batch_plan, learning_rate, main, mask_words, masked_loss
 
 ANIMALS, ACTS, PLACES = "cat dog horse bird", "sleeps runs waits sings", "garden kitchen meadow street"
 SENTENCES = [
@@ -279,7 +279,7 @@ def test_a_killed_run_ends_with_the_same_weights(text, tmp_path):
     assert pretrain(text, tmp_path / "whole", "--steps", "60").exit_code == 0
     shutil.copytree(tmp_path / "whole" / "work", tmp_path / "killed" / "work")  # one vocabulary for both
     (tmp_path / "killed" / "work" / "checkpoint.pt").unlink()
-    command = [sys.executable, "-m", "clt.pretrain", *arguments(text, tmp_path / "killed", "--steps", "60")]
+    command = [sys.executable, "-m", "clt.pretraining", *arguments(text, tmp_path / "killed", "--steps", "60")]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     checkpoint, deadline = tmp_path / "killed" / "work" / "checkpoint.pt", time.monotonic() + 120

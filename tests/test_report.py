@@ -5,7 +5,7 @@ import yaml
 from click.testing import CliRunner
 
 from clt import results
-from clt.run import main
+from clt.command.cli import main
 
 
 def entry(key: str, **changes) -> dict:

@@ -14,9 +14,9 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from clt import _pages, _plan, _screen
-from clt._runner import Lesson, usable_cores
-from clt.run import main
+from clt.command import pages, plan, screen
+from clt.command.cli import main
+from clt.command.runner import Lesson, usable_cores
 
 pytestmark = pytest.mark.xdist_group("clt run")  # one worker, so that the notebooks of `finished` run once
 posix = pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
@@ -59,7 +59,7 @@ def refused(*arguments) -> str:
 
 
 def command(*arguments) -> list[str]:
-    return [sys.executable, "-m", "clt.run", "run", *map(str, arguments)]
+    return [sys.executable, "-m", "clt.command", "run", *map(str, arguments)]
 
 
 def wait_for(happened, seconds: float = 60):
@@ -250,19 +250,19 @@ def test_a_missing_parameter_file_is_refused(lesson):
 )
 def test_parameters_from_a_file(tmp_path, lesson, file, text, expected):
     (tmp_path / file).write_text(text)
-    lessons = _plan.find_lessons((lesson,))
-    _plan.give_parameters(lessons, str(tmp_path / file))
+    lessons = plan.find_lessons((lesson,))
+    plan.give_parameters(lessons, str(tmp_path / file))
     assert lessons[0].parameters == expected
     assert [type(value) for value in lessons[0].parameters.values()] == [type(value) for value in expected.values()]
 
 
 def test_full_parameters_go_to_their_notebook(tmp_path, lesson, monkeypatch):
-    monkeypatch.setattr(_plan, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(plan, "NOTEBOOKS", tmp_path)
     write_notebook(tmp_path / "another.ipynb", "# Another")
     (tmp_path / "parameters").mkdir()
     (tmp_path / "parameters" / "full.yaml").write_text("lesson: {epochs: 100}")
-    lessons = _plan.find_lessons(())
-    _plan.give_parameters(lessons, "full")
+    lessons = plan.find_lessons(())
+    plan.give_parameters(lessons, "full")
     assert [(x.name, x.title, x.parameters) for x in lessons] == [
         ("another", "Another", {}),
         ("lesson", "lesson", {"epochs": 100}),
@@ -279,7 +279,7 @@ def test_notebooks_that_cannot_be_run_are_refused(tmp_path, lesson, monkeypatch)
     assert "two notebooks are named 'lesson'" in refused(lesson, twin)
     assert "they would be overwritten" in refused(lesson, "--output", tmp_path)
     assert "cannot write to --output" in refused(lesson, "--output", lesson)
-    monkeypatch.setattr(_plan, "NOTEBOOKS", tmp_path / "nowhere")
+    monkeypatch.setattr(plan, "NOTEBOOKS", tmp_path / "nowhere")
     assert "the lessons are not here" in refused()
     (tmp_path / "nowhere").mkdir()
     assert "there is no notebook in" in refused()
@@ -294,7 +294,9 @@ def test_another_kernel_is_refused(tmp_path, lesson, monkeypatch):
 
 
 def test_help_and_version_load_nothing_heavy():
-    code = "import sys, clt.run; sys.exit(any(m in sys.modules for m in ('torch', 'papermill', 'psutil', 'yaml')))"
+    code = (
+        "import sys, clt.command.cli; sys.exit(any(m in sys.modules for m in ('torch', 'papermill', 'psutil', 'yaml')))"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     for arguments in (["--help"], ["run", "--help"], ["report", "--help"], ["doctor", "-h"]):
         result = CliRunner().invoke(main, arguments)
@@ -307,8 +309,8 @@ def test_results_of_earlier_runs_stay_beside_the_new_ones(tmp_path):
     def lesson(name, **values):
         return Lesson(tmp_path / f"{name}.ipynb", name, 1, [], **values)
 
-    _pages.write_results([lesson("a", status="passed", seconds=1.0), lesson("b", status="passed")], tmp_path, "quick")
-    _pages.write_results([lesson("a"), lesson("b", status="failed", problem="x < y")], tmp_path, "full")
+    pages.write_results([lesson("a", status="passed", seconds=1.0), lesson("b", status="passed")], tmp_path, "quick")
+    pages.write_results([lesson("a"), lesson("b", status="failed", problem="x < y")], tmp_path, "full")
     entries = timings(tmp_path)
     assert [(entries[name]["status"], entries[name]["parameters"]) for name in "ab"] == [
         ("passed", "quick"),  # the second run was stopped before it came to this one
@@ -316,7 +318,7 @@ def test_results_of_earlier_runs_stay_beside_the_new_ones(tmp_path):
     ]
     assert "x &lt; y" in (tmp_path / "index.html").read_text(encoding="utf-8")
     (tmp_path / "timings.json").write_text("cut sho")
-    _pages.write_results([lesson("b", status="passed")], tmp_path, "quick")
+    pages.write_results([lesson("b", status="passed")], tmp_path, "quick")
     assert list(timings(tmp_path)) == ["b"]
 
 
@@ -324,17 +326,17 @@ def test_moving_lines_are_drawn_over_and_never_wrap(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "40")
-    board = _screen.Board()
+    board = screen.Board()
     lesson = Lesson(Path("lesson_with_a_name_of_forty_characters_.ipynb"), "", 9, [], status="running", cell=4)
     board.show([lesson])
     board.show([lesson])
     lesson.status, lesson.seconds = "passed", 2.0
     board.show([lesson])
     board.show([lesson])
-    moving = _screen._line(Lesson(lesson.path, "", 9, [], status="running", cell=4))[:39] + "\n"
+    moving = screen._line(Lesson(lesson.path, "", 9, [], status="running", cell=4))[:39] + "\n"
     assert "cell" in moving
     again = "\x1b[1A\x1b[J"
-    assert capsys.readouterr().out == moving + again + moving + again + _screen._line(lesson) + "\n"
+    assert capsys.readouterr().out == moving + again + moving + again + screen._line(lesson) + "\n"
 
 
 def test_a_page_shows_formulas_and_folds_solutions_and_loads_nothing(tmp_path):
@@ -373,7 +375,7 @@ def test_a_page_shows_formulas_and_folds_solutions_and_loads_nothing(tmp_path):
     }
     executed = tmp_path / "lesson.ipynb"
     executed.write_text(json.dumps(notebook))
-    html = _pages.notebook_page(executed, executed)
+    html = pages.notebook_page(executed, executed)
     assert html.count("<math") == 2
     assert "<mtable" in html  # `aligned` came through as a table
     assert r"<code>\unknown{x}</code>" in html  # better the source than half a formula

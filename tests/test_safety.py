@@ -78,12 +78,12 @@ def calling(*names: str) -> set[str]:
 
 
 def test_only_the_grader_runs_source_text():
-    assert calling("exec", "eval") == {"clt/_judge.py"}
+    assert calling("exec", "eval") == {"clt/command/judge.py"}
 
 
 def test_only_grader_runner_and_tools_start_processes():
     started = calling("subprocess.run", "subprocess.Popen", "subprocess.check_output", "subprocess.check_call")
-    assert {path for path in started if path.startswith("clt/")} == {"clt/_grade.py", "clt/_runner.py"}
+    assert {path for path in started if path.startswith("clt/")} == {"clt/command/grade.py", "clt/command/runner.py"}
 
 
 def test_jupyter_is_local_and_keeps_its_token():

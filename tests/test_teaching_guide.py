@@ -116,7 +116,7 @@ def test_commands_and_files_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", GUIDE, re.M):
         assert re.search(rf"^{target}:", makefile, re.M), f"make {target}"
-    from clt.run import main
+    from clt.command.cli import main
 
     for command in re.findall(r"(?:`|bin/)clt ([a-z]+)", GUIDE):
         assert command in main.commands, f"clt {command}"

@@ -87,7 +87,7 @@ def test_every_lesson_has_full_parameters():
 def test_full_parameters_run_to_the_end(name, public, tiny, tmp_path):
     given = {key: str(tiny) if value == "tiny" else value for key, value in (FULL[name] | CUT[name]).items()}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump({name: given}), encoding="utf-8")
-    command = [sys.executable, "-m", "clt.run", "run", "--parameters", "short.yaml", "--output", "out"]
+    command = [sys.executable, "-m", "clt.command", "run", "--parameters", "short.yaml", "--output", "out"]
     environment = os.environ | {
         "CLT_DATA": str(public), "CLT_RESULTS": str(tmp_path / "found"), "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",

@@ -1,9 +1,9 @@
 """Pretrain a small BERT by masked-language modelling alone: how ``clt-mini`` was made.
 
-    python -m clt.pretrain --text wiki.txt.gz --text books.jsonl --held-out valid.txt --output model/
+    python -m clt.pretraining --text wiki.txt.gz --text books.jsonl --held-out valid.txt --output model/
 
-:mod:`clt._corpus` turns the text into pieces and a first embedding table; here the model learns to fill in masked
-words, and nothing else.
+:mod:`clt.pretraining.corpus` turns the text into pieces and a first embedding table; here the model learns to fill in
+masked words, and nothing else.
 """
 
 import json
@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 from transformers.models.bert.modeling_bert import BertPooler
 
-from clt._corpus import (
+from clt.pretraining.corpus import (
     LONG_RUN,
     MASK,
     cooccurrences,
@@ -34,7 +34,7 @@ from clt._corpus import (
     svd_embeddings,
     train_tokenizer,
 )
-from clt._muon import Muon
+from clt.pretraining.muon import Muon
 
 HELD_OUT_BATCHES = 24
 
@@ -287,7 +287,3 @@ def main(sources, more, held_out, output, steps, save_every, device, bf16, **set
     model.to(device).eval()  # eval: no dropout in pretraining; the config keeps BERT's 0.1 for what comes after
     bf16 = device.startswith("cuda") if bf16 is None else bf16
     train(model, tokenizer, pieces, starts, unseen[:HELD_OUT_BATCHES], output, settings, steps, save_every, bf16)
-
-
-if __name__ == "__main__":
-    main()

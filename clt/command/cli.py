@@ -86,11 +86,11 @@ def run(notebooks: tuple[Path, ...], parameters: str, output: Path, jobs: int) -
       2      nothing was run, and the message says why
       130    stopped by Ctrl-C
     """
-    from clt._doctor import kernel_problem
-    from clt._pages import write_results
-    from clt._plan import Refused, find_lessons, give_parameters
-    from clt._runner import run_all
-    from clt._screen import Board, echo_summary
+    from clt.command.doctor import kernel_problem
+    from clt.command.pages import write_results
+    from clt.command.plan import Refused, find_lessons, give_parameters
+    from clt.command.runner import run_all
+    from clt.command.screen import Board, echo_summary
 
     never_fail_to_print()
     lessons = find_lessons(notebooks)
@@ -135,8 +135,8 @@ def report(output: Path | None) -> None:
       0      the report is there, and says at its end what is missing in it
       2      there is no report, and the message says why
     """
-    from clt._plan import Refused
-    from clt._report import as_markdown, as_text, collect, missing
+    from clt.command.plan import Refused
+    from clt.command.report import as_markdown, as_text, collect, missing
 
     never_fail_to_print()
     try:
@@ -174,8 +174,8 @@ def doctor(online: bool) -> None:
       0      the course runs here, perhaps with warnings
       1      something it needs is broken
     """
-    from clt._doctor import examine
-    from clt._screen import marked
+    from clt.command.doctor import examine
+    from clt.command.screen import marked
 
     never_fail_to_print()
     levels, columns = [], min(100, shutil.get_terminal_size().columns)
@@ -238,9 +238,9 @@ def grade(folder: Path, output: Path, seconds: float, memory: float) -> None:
       0      the table is written, whatever the points
       2      nothing was graded, and the message says why
     """
-    from clt._grade import grade as judged
-    from clt._grade import write_csv
-    from clt._plan import Refused
+    from clt.command.grade import grade as judged
+    from clt.command.grade import write_csv
+    from clt.command.plan import Refused
 
     never_fail_to_print()
     if not folder.is_dir():
@@ -265,7 +265,3 @@ def never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a stream that is no text file takes any character
             stream.reconfigure(errors="replace")
-
-
-if __name__ == "__main__":
-    main(prog_name="clt")

@@ -82,7 +82,7 @@ def start(lesson: Lesson, output: Path, environment: dict, events: queue.Queue) 
         earlier.unlink(missing_ok=True)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process writes to it
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "clt._execute"],  # -P: a file beside a notebook must not shadow a module
+        [sys.executable, "-P", "-m", "clt.command.execute"],  # -P: a file beside a notebook must not shadow a module
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from clt._runner import usable_cores
+from clt.command.runner import usable_cores
 
 NEEDED_MEMORY = 1.5e9  # bytes: what a notebook may take with its default parameters
 OUTSIDE = {"ipywidgets", "jupyterlab", "latex2mathml", "papermill"}  # what shows and runs notebooks; Colab has its own

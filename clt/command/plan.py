@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import yaml
 
-from clt._runner import Lesson
+from clt.command.runner import Lesson
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"  # beside the package in a checkout; a wheel has none
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"  # beside the package in a checkout; a wheel has none
 
 
 class Refused(click.ClickException):

@@ -1,4 +1,4 @@
-"""One submission in a process of its own: ``python -m clt._judge``, started by ``clt grade``.
+"""One submission in a process of its own: ``python -m clt.command.judge``, started by ``clt grade``.
 
 The first line of standard input is the order, as JSON: the cells, the exercises that are wanted, the memory. Standard
 output carries one JSON object a line, each with the key of the order: a grade for each exercise, and that it is done.
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import psutil
 
-from clt._grade import Cell, Grade
+from clt.command.grade import Cell, Grade
 
 
 def main() -> None:

@@ -146,11 +146,11 @@ def judge(cells: list[Cell], wanted: list[str], seconds: float, memory: float) -
 
 
 def start(folder: str) -> subprocess.Popen:
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     quiet = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1", "CLT_STRICT": "0"}
     quiet["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
-        [sys.executable, "-m", "clt._judge"], cwd=folder, env=os.environ | quiet, text=True, encoding="utf-8",
+        [sys.executable, "-m", "clt.command.judge"], cwd=folder, env=os.environ | quiet, text=True, encoding="utf-8",
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 

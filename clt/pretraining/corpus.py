@@ -1,4 +1,4 @@
-"""From text to pieces and first embeddings: what :mod:`clt.pretrain` does before it trains.
+"""From text to pieces and first embeddings: what :mod:`clt.pretraining` does before it trains.
 
 Text becomes a WordPiece vocabulary and one long array of pieces. Counting which pieces stand near each other gives
 an embedding table before any gradient: PPMI, then an SVD.

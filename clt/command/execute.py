@@ -1,4 +1,4 @@
-"""One notebook in a process of its own: ``python -m clt._execute``, started by ``clt run``.
+"""One notebook in a process of its own: ``python -m clt.command.execute``, started by ``clt run``.
 
 The first line of standard input is the order, as JSON: ``source``, ``target`` and ``parameters``. Standard output
 carries one JSON object a line: the cell that runs, the memory its kernel takes, and at last how it ended. When standard
@@ -132,7 +132,7 @@ def main() -> None:
     seconds, problem = execute(source, partial, parameters, report)
     report(seconds=seconds)
     if partial.exists():
-        from clt._pages import notebook_page
+        from clt.command.pages import notebook_page
 
         try:
             target.with_suffix(".html").write_text(notebook_page(partial, source), encoding="utf-8")

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from clt._runner import Lesson
+from clt.command.runner import Lesson
 
 # Enforced by the browser, whatever the output of a notebook contains: nothing is loaded from elsewhere, no script runs.
 POLICY = (
