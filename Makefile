@@ -52,6 +52,9 @@ format: $(READY) ## write the code as ruff formats it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+record: $(READY) ## make the records of the lessons named by NB= (a notebook, or a number: "04"), with CLT_DATA set
+	$(BIN)/clt record $(addprefix --jobs=,$(JOBS)) $(NB)
+
 execute: $(READY) ## re-execute the notebooks named by NB= (default: all) in place, before a commit
 	$(BIN)/python tools/execute.py $(or $(NB),$(sort $(wildcard notebooks/*.ipynb)))
 
@@ -111,4 +114,4 @@ checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test test-units test-notebooks test-processors lab lint format execute badges offline colab versions handouts slides slides-setup site present bench checksums clean
+.PHONY: help setup course test test-units test-notebooks test-processors lab lint format record execute badges offline colab versions handouts slides slides-setup site present bench checksums clean

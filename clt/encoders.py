@@ -45,9 +45,12 @@ class SentenceEncoder(nn.Module):
         from transformers import AutoModel, AutoTokenizer  # late: 3 seconds that not every lesson needs
         from transformers.utils import logging
 
-        from clt.data import data_dir
+        from clt.data import data_dir, note
 
-        place = str(data_dir() / "clt-mini") if str(name) == "clt-mini" else str(name)
+        place = str(name)
+        if place == "clt-mini":
+            place = str(data_dir() / "clt-mini")
+            note("clt-mini")
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # a bar for a file that is read in no time; downloads keep theirs
         try:

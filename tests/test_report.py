@@ -26,7 +26,7 @@ def lessons(tmp_path, monkeypatch):
     for lesson, entries in {"04_first": [entry("dev.crop"), second], "05_second": [entry("other")]}.items():
         text = yaml.safe_dump(entries, allow_unicode=True)
         (tmp_path / "published" / f"{lesson}.yaml").write_text(text, encoding="utf-8")
-    results.record("04_first", "dev.crop", [0.7, 0.71, 0.72], steps=20, seeds=[0, 1, 2])
+    results.measured("04_first", "dev.crop", [0.7, 0.71, 0.72], steps=20, seeds=[0, 1, 2])
     return tmp_path
 
 
@@ -75,7 +75,7 @@ def test_settings_that_differ_between_rows_are_named_as_such(lessons):
     rows = [{"name": key, "paper": 1.0, "key": key} for key in ("dev.crop", "dev.mask")]
     text = yaml.safe_dump([entry("", rows=rows)], allow_unicode=True)
     (lessons / "published" / "04_first.yaml").write_text(text, encoding="utf-8")
-    results.record("04_first", "dev.mask", 0.5, steps=40, seeds=[0, 1, 2])
+    results.measured("04_first", "dev.mask", 0.5, steps=40, seeds=[0, 1, 2])
     assert "run with: seeds = [0, 1, 2]\nnot the same in all rows: steps\n" in report().output
 
 
@@ -94,8 +94,8 @@ def test_it_writes_markdown(lessons):
 
 
 def test_a_complete_report_misses_nothing(lessons):
-    results.record("04_first", "public.crop", 0.6)
-    results.record("05_second", "other", 0.6)
+    results.measured("04_first", "public.crop", 0.6)
+    results.measured("05_second", "other", 0.6)
     output = report().output
     assert "60" in output
     assert "not " not in output.lower()

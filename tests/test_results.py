@@ -37,9 +37,9 @@ def test_table(capsys):
 
 
 def test_record_and_read(folder):
-    results.record("lesson", "a.b", [1.0, 2.0, 3.0], steps=10)
-    results.record("lesson", "c", 4.0)
-    results.record("lesson", "c", 5.0)
+    results.measured("lesson", "a.b", [1.0, 2.0, 3.0], steps=10)
+    results.measured("lesson", "c", 4.0)
+    results.measured("lesson", "c", 5.0)
     found = results.read("lesson")
     assert found["a.b"] == {"mean": 2.0, "values": [1.0, 2.0, 3.0], "setting": {"steps": 10}, "sd": 1.0}
     assert found["c"]["mean"] == 5.0
@@ -50,17 +50,17 @@ def test_record_and_read(folder):
 def test_what_was_not_measured_is_not_recorded(folder):
     for nothing in (float("nan"), [1.0, float("inf")], []):
         with pytest.raises(ValueError, match="finite"):
-            results.record("lesson", "key", nothing)
+            results.measured("lesson", "key", nothing)
     with pytest.raises(TypeError):
-        results.record("lesson", "key", 1.0, setting=object())
+        results.measured("lesson", "key", 1.0, setting=object())
     assert results.read("lesson") == {}
 
 
 def test_a_write_that_fails_keeps_the_old_file(folder, monkeypatch):
-    results.record("lesson", "key", 1.0)
+    results.measured("lesson", "key", 1.0)
     monkeypatch.setattr(json, "dump", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        results.record("lesson", "key", 2.0)
+        results.measured("lesson", "key", 2.0)
     monkeypatch.undo()
     assert json.loads((folder / "lesson.json").read_text())["key"]["mean"] == 1.0
 
@@ -96,9 +96,9 @@ def one_table(tmp_path, monkeypatch):
 
 
 def test_beside_paper(one_table, capsys):
-    results.record("04_lesson", "sts.before", 0.5)
-    results.record("04_lesson", "sts.after", [0.7, 0.71, 0.72], seeds=[0, 1, 2])
-    results.record("04_lesson", "sts.extra", [0.71234])
+    results.measured("04_lesson", "sts.before", 0.5)
+    results.measured("04_lesson", "sts.after", [0.7, 0.71, 0.72], seeds=[0, 1, 2])
+    results.measured("04_lesson", "sts.extra", [0.71234])
     results.beside_paper("04_lesson", "sts")
     assert capsys.readouterr().out.splitlines() == [
         "method",
@@ -117,7 +117,7 @@ def test_beside_paper(one_table, capsys):
 
 
 def test_what_was_not_recorded_is_not_set_beside_a_paper(one_table):
-    results.record("04_lesson", "sts.before", 0.5)
+    results.measured("04_lesson", "sts.before", 0.5)
     with pytest.raises(ValueError, match=r"not recorded 'sts.after', 'sts.extra'; recorded are 'sts.before'"):
         results.beside_paper("04_lesson", "sts")
 

@@ -128,7 +128,7 @@ def test_without_results_the_report_says_what_to_run(recorded):
 
 
 def test_the_report_shows_what_was_recorded_under_the_lessons_title(recorded):
-    results.record("00_start_here", "sts.mean", [0.4, 0.5, 0.6])
+    results.measured("00_start_here", "sts.mean", [0.4, 0.5, 0.6])
     text = pages.report()
     assert "## [00 · Start here](notebooks/00_start_here.ipynb)\n" in text
     assert re.search(r"\| last layer, mean \| 46\.35 \| 50 ± 10 \(n = 3\) \|", text)

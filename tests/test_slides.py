@@ -14,9 +14,9 @@ from clt import results
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("CLT_RESULTS", str(tmp_path / "results"))
-    results.record("03_info_nce", "simcse.sts.after", [0.7, 0.8, 0.9], steps=20)
-    results.record("03_info_nce", "dev.+ contradiction, MLP kept", 0.5)
-    results.record("00_start_here", "sts.words", 0.4567)
+    results.measured("03_info_nce", "simcse.sts.after", [0.7, 0.8, 0.9], steps=20)
+    results.measured("03_info_nce", "dev.+ contradiction, MLP kept", 0.5)
+    results.measured("00_start_here", "sts.words", 0.4567)
     return tmp_path
 
 
@@ -89,7 +89,7 @@ def test_decimals_that_are_not_results_may_be_typed(recorded):
 
 def test_a_table_stands_beside_ours(recorded):
     for key in ("cls", "mean", "first-last", "whitened"):
-        results.record("00_start_here", f"sts.{key}", 0.25)
+        results.measured("00_start_here", f"sts.{key}", 0.25)
     table = filled("@{table:00_start_here:sts_pooling}")
     assert "| last layer, mean | 46.35 | 25 |" in table
     assert "| last layer, [CLS] | – | 25 |" in table

@@ -83,15 +83,15 @@ def api() -> dict[str, str]:
 
 def report() -> str:
     """The page that ``clt report`` writes, with the lessons by their titles, and without those not run yet."""
-    from clt import _report
+    from clt.command import report as records
 
-    sections = _report.collect()
-    text = _report.as_markdown([section for section in sections if section.recorded])
+    sections = records.collect()
+    text = records.as_markdown([section for section in sections if section.recorded])
     for path in lessons():
         title = "".join(read_notebook(path)["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
         text = text.replace(f"## {path.stem}\n", f"## [{title}](notebooks/{path.name})\n")
     head, _, rest = text.partition("\n")
-    absent = _report.missing(sections).splitlines()
+    absent = records.missing(sections).splitlines()
     more = ["", "## What these runs left out", "", "Some need a larger run, `clt run --parameters full`, or the public "
             "sets.", "", *(f"- {line}" for line in absent)] if absent else []  # fmt: skip
     lead = (

@@ -1,10 +1,10 @@
-"""Build the slides: every number and every figure in a deck comes from what the lessons recorded.
+"""Build the slides: every number and every figure in a deck comes from the lessons' records.
 
     python tools/slides.py [DECK.md …] [--output FOLDER] [--no-pdf]
 
 In a deck, and in its speaker notes,
 
-- ``@{00_start_here:sts.mean}`` is the mean of what a lesson recorded under a key, as ``results.number`` prints it;
+- ``@{00_start_here:sts.mean}`` is the mean of what a lesson's record has under a key, as ``results.number`` prints it;
   ``@{00_start_here:sts.mean*100:.1f}`` multiplies and formats it; ``:spread`` prints mean ± sd over the seeds;
 - ``@{01_triplet_loss:probe.random:=steps}`` is a setting that it was measured with;
 - ``@{paper:00_start_here:sts_pooling:NAME}`` is the paper's number in the row NAME of a published table;
@@ -67,14 +67,21 @@ def _paper(rest: str) -> str:
     return next(r["paper"] for r in results.compare(_table(lesson, table), {}) if r[""] == name)
 
 
+def _found(lesson: str) -> dict:
+    try:
+        return results.recorded(lesson).found
+    except (FileNotFoundError, ValueError) as error:
+        raise SlideError(str(error)) from error
+
+
 def _beside(rest: str) -> str:
     lesson, _, key = rest.partition(":")
-    entry, recorded = _table(lesson, key), results.read(lesson)
+    entry, recorded = _table(lesson, key), _found(lesson)
     if missing := [row["key"] for row in entry["rows"] if row["key"] is not None and row["key"] not in recorded]:
         raise SlideError(f"{lesson} has not recorded {_among(missing)}; recorded are {_among(recorded)}")
-    rows = [[row[""], row["paper"].replace("-", "–"), row["ours"].replace("-", "–")]
+    rows = [[row[""], row["paper"].replace("-", "–"), row["record"].replace("-", "–")]
             for row in results.compare(entry, recorded)]  # fmt: skip
-    return "\n".join("| " + " | ".join(row) + " |" for row in [["", "paper", "ours"], ["---", "--:", "--:"], *rows])
+    return "\n".join("| " + " | ".join(row) + " |" for row in [["", "paper", "record"], ["---", "--:", "--:"], *rows])
 
 
 def _recorded(text: str) -> str:
@@ -82,7 +89,7 @@ def _recorded(text: str) -> str:
     part = NUMBER.fullmatch(rest)
     if not lesson or part is None:
         raise SlideError(f"@{{{text}}} is not of the form @{{lesson:key}}, @{{lesson:key*100:.1f}} or :spread")
-    found = results.read(lesson)
+    found = _found(lesson)
     if part["name"] not in found:
         raise SlideError(f"{lesson} has not recorded {part['name']!r}; recorded are {_among(found)}")
     form = part["form"] or ""

@@ -1,9 +1,11 @@
 """The command ``clt``: run the notebooks, report what they found, check the machine, grade what students submit."""
 
+import os
 import shutil
 import sys
 import textwrap
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,7 +24,8 @@ def main() -> None:
       clt run                                         run every lesson, in order
       clt run notebooks/03_info_nce.ipynb             run one of them
       clt run --parameters full --output build/full   run them at the size of the papers
-      clt report                                      set the results beside the papers'
+      clt record 04                                   make the long run that a lesson's claims stand on
+      clt report                                      set the records beside the papers'
       clt grade submissions                           check the exercises of submitted notebooks
 
     "clt COMMAND --help" explains a command.
@@ -113,17 +116,93 @@ def run(notebooks: tuple[Path, ...], parameters: str, output: Path, jobs: int) -
 
 
 @main.command()
+@click.argument("notebooks", nargs=-1, required=True, metavar="LESSON...")
+@click.option("--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="How many at a time.")
+@click.option(
+    "--store",
+    metavar="FOLDER",
+    default=Path("build/records"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where finished trials are kept.",
+)
+@click.option("--anew", is_flag=True, help="Forget the trials that an earlier run finished.")
+def record(notebooks: tuple[str, ...], jobs: int, store: Path, anew: bool) -> None:
+    """Make the record of a lesson: its long run, with several seeds, whose numbers the course stands on.
+
+    LESSON is a notebook, or its number: 04. It runs with the parameters in notebooks/parameters/record.yaml, without
+    its cells tagged "show", and writes clt/recorded/NAME.json: every number that it measured, and what made it
+    (parameters, versions, processor, seconds, SHA-256 of the encoder, the data sets and the code). That file is
+    committed; notebooks, slides, site and report read it.
+
+    It takes an hour or so on two cores. Each finished trial (a variant with a seed) is kept in the store: a record
+    that was stopped goes on where it was, and only trials whose code, options or data have changed run again.
+
+    Public data sets are read from the folder that CLT_DATA names. If one that a record wants is missing, nothing runs.
+
+    \b
+    Examples:
+      clt record 04
+      clt record --jobs 2 notebooks/05_supcon.ipynb notebooks/06_label_aware.ipynb
+
+    \b
+    Exit code:
+      0      the records are written
+      1      at least one failed; the records of the others are written
+      2      nothing was run, and the message says why
+      130    stopped by Ctrl-C; the same command goes on from here
+    """
+    from clt.command import record as records
+    from clt.command.plan import Refused, find_lessons, lesson_path
+    from clt.command.runner import run_all, usable_cores
+    from clt.command.screen import Board
+    from clt.results import RECORDED
+    from clt.results.measured import write_json
+
+    never_fail_to_print()
+    lessons = find_lessons(tuple(lesson_path(name) for name in notebooks))
+    store = store.resolve()
+    for lesson in lessons:
+        lesson.parameters = records.wanted(lesson)
+        if absent := records.absent_sets(lesson.parameters):
+            raise Refused(
+                f"the record of {lesson.name} wants {', '.join(absent)}, which CLT_DATA does not hold: set CLT_DATA to a "
+                "folder that does."
+            )
+        lesson.leave_out, lesson.environment = records.SHOW, records.environment(store, lesson.name)
+        if anew:
+            shutil.rmtree(store / lesson.name, ignore_errors=True)
+        records.clear(store, lesson.name)
+        lesson.note = partial(records.progress, store / lesson.name)
+    RECORDED.mkdir(exist_ok=True)
+    (store / "runs").mkdir(parents=True, exist_ok=True)
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // jobs))
+    board = Board()
+    interrupted = run_all(lessons, store / "runs", jobs, board.show)
+    board.show(lessons)
+    for lesson in lessons:
+        if lesson.status == "passed":
+            write_json(RECORDED / f"{lesson.name}.json", records.compose(lesson, store, threads))
+            click.echo(f"Wrote {RECORDED / lesson.name}.json")
+        elif lesson.problem:
+            click.echo(f"{lesson.name} failed at {lesson.problem}")
+    if interrupted:
+        click.echo("Stopped by Ctrl-C. The same command goes on from here.")
+    sys.exit(130 if interrupted else any(lesson.status != "passed" for lesson in lessons))
+
+
+@main.command()
 @click.option(
     "--output", metavar="FILE.md", type=click.Path(path_type=Path), help="Write it as Markdown instead of printing it."
 )
 def report(output: Path | None) -> None:
-    """Set what the lessons measured beside what the papers report.
+    """Set what the records of the lessons found beside what the papers report.
 
-    Every published table that a lesson measures again, with the paper's numbers, ours from the last run of that lesson
-    (mean and standard deviation, where there are several seeds), and what differs in setting. A lesson that has not
-    been run is named; nothing is run now.
+    Every published table that a lesson measures again, with the paper's numbers, ours from the record of that lesson
+    (mean and standard deviation, where there are several seeds), and what differs in setting. A lesson without a record
+    is named; nothing is run now.
 
-    The numbers of the last run are in build/results, or in the folder that CLT_RESULTS names.
+    Records come with the course, in clt/recorded; "clt record" makes them.
 
     \b
     Examples:

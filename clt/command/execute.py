@@ -1,6 +1,7 @@
 """One notebook in a process of its own: ``python -m clt.command.execute``, started by ``clt run``.
 
-The first line of standard input is the order, as JSON: ``source``, ``target`` and ``parameters``. Standard output
+The first line of standard input is the order, as JSON: ``source``, ``target``, ``parameters``, and ``leave_out``, a tag
+whose cells are not run. Standard output
 carries one JSON object a line: the cell that runs, the memory its kernel takes, and at last how it ended. When standard
 input closes, whoever gave the order is gone, and this process ends with its kernel instead of running on for nobody.
 """
@@ -16,8 +17,10 @@ from pathlib import Path
 import psutil
 
 
-def execute(source: Path, partial: Path, parameters: dict, report) -> tuple[float, str]:
+def execute(source: Path, partial: Path, parameters: dict, report, leave_out: str = "") -> tuple[float, str]:
     """Run ``source`` into ``partial``; return the seconds it took and what went wrong, empty if nothing did."""
+    import nbformat
+
     # jsonschema builds a grammar of web addresses when it finds this package: three seconds that no notebook needs.
     sys.modules["rfc3987_syntax"] = None
     from papermill import PapermillExecutionError, execute_notebook
@@ -46,8 +49,10 @@ def execute(source: Path, partial: Path, parameters: dict, report) -> tuple[floa
     report(cell=0)
     begin, problem = time.perf_counter(), ""
     try:
+        notebook = nbformat.read(source, as_version=4)
+        notebook.cells = [c for c in notebook.cells if leave_out not in c.metadata.get("tags", [])]
         executed = execute_notebook(
-            source,
+            notebook,
             partial,
             parameters,
             engine_name="clt",
@@ -129,7 +134,7 @@ def main() -> None:
     threading.Thread(target=end_with_the_caller, daemon=True).start()
     threading.Thread(target=watch_memory, args=(report,), daemon=True).start()
     partial = target.with_suffix(".partial.ipynb")
-    seconds, problem = execute(source, partial, parameters, report)
+    seconds, problem = execute(source, partial, parameters, report, order.get("leave_out", ""))
     report(seconds=seconds)
     if partial.exists():
         from clt.command.pages import notebook_page

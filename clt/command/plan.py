@@ -35,6 +35,16 @@ def find_lessons(paths: tuple[Path, ...]) -> list[Lesson]:
     return lessons
 
 
+def lesson_path(name: str) -> Path:
+    """The notebook that ``name`` means: a file, or the number or the stem of a lesson."""
+    if Path(name).suffix == ".ipynb":
+        return Path(name)
+    found = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if name in (path.stem, path.stem.split("_")[0])]
+    if not found:
+        raise Refused(f"there is no lesson {name!r}: name a notebook, or a number such as 04.")
+    return found[0]
+
+
 def read_lesson(path: Path) -> Lesson:
     """A notebook: where it is, what it is called, which parameters it has."""
     try:

@@ -10,7 +10,7 @@ WIDTH = 100
 
 @dataclass
 class Section:
-    """A lesson: its published tables, and what its last run recorded (empty if it was not run)."""
+    """A lesson: its published tables, and what its record found (empty if there is none)."""
 
     lesson: str
     entries: list[dict]
@@ -20,14 +20,16 @@ class Section:
 def collect() -> list[Section]:
     """All lessons with published tables, in teaching order."""
     lessons = sorted(path.stem for path in results.PUBLISHED.glob("*.yaml"))
-    return [Section(lesson, results.published(lesson), results.read(lesson)) for lesson in lessons]
+    known = {path.stem for path in results.RECORDED.glob("*.json")}
+    found = {lesson: results.recorded(lesson).found for lesson in lessons if lesson in known}
+    return [Section(lesson, results.published(lesson), found.get(lesson, {})) for lesson in lessons]
 
 
 def missing(sections: list[Section]) -> str:
-    """Which lessons were not run, and which numbers a run left out; empty if all is there."""
+    """Which lessons have no record, and which numbers a record lacks; empty if all is there."""
     lines = []
     if absent := [section.lesson for section in sections if not section.recorded]:
-        lines.append(f"Not run yet: {', '.join(absent)}. Run them with: clt run")
+        lines.append(f"No record yet: {', '.join(absent)}. Make it with: clt record {' '.join(absent)}")
     for section in sections:
         keys = [row["key"] for entry in section.entries for row in entry["rows"] if row["key"] is not None]
         if section.recorded and (absent := [key for key in dict.fromkeys(keys) if key not in section.recorded]):
@@ -41,7 +43,7 @@ def as_text(sections: list[Section]) -> str:
     for section in sections:
         lines += [*([""] if lines else []), section.lesson, "=" * len(section.lesson)]
         if not section.recorded:
-            lines.append("not run yet")
+            lines.append("no record yet")
         for entry in section.entries if section.recorded else []:
             rows = results.compare(entry, section.recorded)
             lines += ["", entry["title"].strip(), "", *results.aligned(rows), ""]
@@ -56,7 +58,7 @@ def as_markdown(sections: list[Section]) -> str:
     for section in sections:
         lines += ["", f"## {section.lesson}"]
         if not section.recorded:
-            lines += ["", "Not run yet."]
+            lines += ["", "No record yet."]
         for entry in section.entries if section.recorded else []:
             rows = results.compare(entry, section.recorded)
             lines += ["", f"### {entry['title'].strip()}", "", _cells(rows[0]), "|---" * len(rows[0]) + "|"]

@@ -24,6 +24,9 @@ class Lesson:
     cells: int
     accepts: list[str]  # names of the parameters it has
     parameters: dict = field(default_factory=dict)  # the ones it is given
+    leave_out: str = ""  # a tag whose cells are not run
+    environment: dict[str, str] = field(default_factory=dict)  # for its kernel, beside what all have
+    note: Callable[[], str] = str  # what it says of its progress, beside the cell that runs
     status: str = "not run"  # running, then passed, failed or interrupted
     cell: int = 0
     seconds: float = 0.0
@@ -86,7 +89,7 @@ def start(lesson: Lesson, output: Path, environment: dict, events: queue.Queue) 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env=environment,
+        env=environment | lesson.environment,
         # Ctrl-C goes to the terminal's whole group. The lessons leave it: `run_all` alone decides what happens to them.
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -103,6 +106,7 @@ def start(lesson: Lesson, output: Path, environment: dict, events: queue.Queue) 
 
     threading.Thread(target=listen, daemon=True).start()
     order = {"source": str(lesson.path), "target": str(target), "parameters": lesson.parameters}
+    order["leave_out"] = lesson.leave_out
     with suppress(OSError):  # a process that could not even start: its exit is reported like any other
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()

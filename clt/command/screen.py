@@ -50,9 +50,8 @@ class Board:
 def _line(lesson: Lesson) -> str:
     place = f"cell {lesson.cell} of {lesson.cells}" if lesson.cell else "starting"
     # The name comes last: what a narrow terminal cuts off is the part that does not change.
-    return (
-        f"{marked(lesson.status):<9}  {lesson.elapsed:5.0f} s  {place:<14}  {megabytes(lesson.peak):>9}  {lesson.name}"
-    )
+    head = f"{marked(lesson.status):<9}  {lesson.elapsed:5.0f} s  {place:<14}  {megabytes(lesson.peak):>9}"
+    return f"{head}  {lesson.name}  {lesson.note()}".rstrip()
 
 
 def echo_summary(lessons: list[Lesson], output: Path) -> None:

@@ -21,7 +21,7 @@ from clt.data.catalogue import CATALOGUE, PUBLIC, Entry
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["CATALOGUE", "Entry", "data_dir", "load", "public_status", "verify", "write_checksums"]
+__all__ = ["CATALOGUE", "Entry", "data_dir", "digest", "load", "note", "public_status", "verify", "write_checksums"]
 
 CHECKSUMS = "checksums.sha256"
 _NUMBERS = {"score": float, "relevance": int}  # all other columns are text, or lists of text
@@ -62,6 +62,7 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
     for wanted in [split] if split else entry.files:
         path = _local(entry, wanted)
         found[wanted] = Dataset.from_dict(_columns(entry, path)) if path else _from_hub(entry, wanted)
+        note(f"{name}/{wanted}")
     return found[split] if split else DatasetDict(found)
 
 
@@ -79,6 +80,27 @@ def verify() -> list[str]:
         elif _sha256(path) != digest:
             problems.append(f"{name} is not what it was when the course was released")
     return problems
+
+
+def digest(part: str) -> str | None:
+    """The SHA-256 of ``"clt-mini"`` (its weights) or of a split such as ``"sts/train"``; None if it is not here."""
+    if part == "clt-mini":
+        return _checksums().get("clt-mini/model.safetensors")
+    name, _, split = part.partition("/")
+    entry = CATALOGUE.get(name)
+    if entry is None or split not in entry.files:
+        return None
+    if entry.embedded:
+        return _checksums().get(entry.files[split])
+    path = _local(entry, split)
+    return _sha256(path) if path else None
+
+
+def note(part: str) -> None:
+    """Note that ``part`` was loaded, while a record is made: a record says what it was made from."""
+    if place := os.environ.get("CLT_RECORD_LOADED"):
+        with open(place, "a", encoding="utf-8") as file:
+            file.write(json.dumps([part, digest(part)]) + "\n")
 
 
 def public_status() -> list[tuple[str, str]]:

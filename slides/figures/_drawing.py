@@ -50,7 +50,7 @@ def draw(name: str, folder: Path, scheme: str) -> tuple[str, str]:
 
 def recorded(lesson: str, key: str) -> dict:
     """What a lesson recorded under a key; a figure that asks for what nobody measured stops the build."""
-    found = results.read(lesson)
+    found = results.recorded(lesson).found
     if key not in found:
         raise ValueError(f"{lesson} has not recorded {key!r}; recorded are {', '.join(map(repr, found)) or 'none'}")
     return found[key]

@@ -179,7 +179,9 @@ def sweep(name: str, option: str) -> dict[float, list[float]]:
     """Accuracies at whatever values of an option the lesson tried."""
     prefix = f"{name}.{option}."
     found = {
-        float(k.removeprefix(prefix)): e["values"] for k, e in results.read(LESSON).items() if k.startswith(prefix)
+        float(k.removeprefix(prefix)): e["values"]
+        for k, e in results.recorded(LESSON).found.items()
+        if k.startswith(prefix)
     }
     return dict(sorted(found.items()))
 

@@ -72,7 +72,7 @@ def sentences_spectrum() -> Figure:
 @figure
 def sentences_read_out() -> Figure:
     table = next(t for t in results.published("00_start_here") if t["table"] == "sts_pooling")
-    found = results.read("00_start_here")
+    found = results.recorded("00_start_here").found
     rows = [row for row in table["rows"] if row["key"]]
     names = ["mean of word vectors", "[CLS]", "mean, last layer", "mean, first and last", "the same, whitened"]
     fig, ax = plt.subplots(figsize=(10.4, 4.2))

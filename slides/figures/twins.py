@@ -134,7 +134,7 @@ def twins_queue() -> Figure:
 
 @figure
 def twins_forgetting() -> Figure:
-    found = results.read(LESSON)
+    found = results.recorded(LESSON).found
     names = {name: shown for name, shown in QUEUES.items() if f"strangers.{name}" in found}
     strangers = {shown: measured(LESSON, f"strangers.{name}") for name, shown in names.items()}
     sts = {shown: [100 * v for v in measured(LESSON, f"sts.{name}")] for name, shown in names.items()}
