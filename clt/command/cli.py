@@ -166,8 +166,8 @@ def record(notebooks: tuple[str, ...], jobs: int, store: Path, anew: bool) -> No
         lesson.parameters = records.wanted(lesson)
         if absent := records.absent_sets(lesson.parameters):
             raise Refused(
-                f"the record of {lesson.name} wants {', '.join(absent)}, which CLT_DATA does not hold: set CLT_DATA to a "
-                "folder that does."
+                f"the record of {lesson.name} wants {', '.join(absent)}, which CLT_DATA does not hold: set CLT_DATA to "
+                "a folder that does."
             )
         lesson.leave_out, lesson.environment = records.SHOW, records.environment(store, lesson.name)
         if anew:

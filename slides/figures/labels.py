@@ -178,11 +178,8 @@ def labels_neighbours() -> Figure:
 def sweep(name: str, option: str) -> dict[float, list[float]]:
     """Accuracies at whatever values of an option the lesson tried."""
     prefix = f"{name}.{option}."
-    found = {
-        float(k.removeprefix(prefix)): e["values"]
-        for k, e in results.recorded(LESSON).found.items()
-        if k.startswith(prefix)
-    }
+    record = results.recorded(LESSON).found
+    found = {float(k.removeprefix(prefix)): e["values"] for k, e in record.items() if k.startswith(prefix)}
     return dict(sorted(found.items()))
 
 
