@@ -1,12 +1,17 @@
-"""The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction."""
+"""The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction.
+
+Half-precision input is computed, and returned, in float32.
+"""
+
+import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from clt.similarity import squared_euclidean
+from clt.similarity import full_precision, normalize, squared_euclidean
 
 
+@full_precision
 def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
     r"""Mean distance between the two members of a positive pair: how close is what belongs together.
 
@@ -26,10 +31,12 @@ def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
     """
     if x.shape != y.shape or x.ndim != 2 or not len(x):
         raise ValueError(f"expected two (N, D) tensors of one shape with N > 0, got {tuple(x.shape)}, {tuple(y.shape)}")
-    gap = F.normalize(x, dim=-1) - F.normalize(y, dim=-1)
-    return gap.square().sum(-1).pow(alpha / 2).mean()
+    squared = (normalize(x) - normalize(y)).square().sum(-1)
+    together = squared == 0  # where a power below 1 has an infinite slope
+    return squared.masked_fill(together, 1.0).pow(alpha / 2).masked_fill(together, 0.0).mean()
 
 
+@full_precision
 def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
     r"""How evenly the embeddings cover the sphere: the log of the mean Gaussian potential of all pairs.
 
@@ -49,12 +56,13 @@ def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
     Source: Wang and Isola (2020), section 4.1.2, with their default t = 2.
     """
     _at_least_two(x)
-    distance = squared_euclidean(F.normalize(x, dim=-1))
+    distance = squared_euclidean(normalize(x))
     i, j = torch.triu_indices(len(x), len(x), offset=1, device=x.device)
     pairs = distance[i, j].mul(-t)
-    return torch.logsumexp(pairs, dim=0) - torch.log(torch.tensor(len(pairs), dtype=pairs.dtype, device=x.device))
+    return torch.logsumexp(pairs, dim=0) - math.log(len(pairs))
 
 
+@full_precision
 def anisotropy(x: Tensor) -> Tensor:
     r"""Mean cosine between two different embeddings: 0 if no direction is favoured, 1 if all share one.
 
@@ -68,7 +76,7 @@ def anisotropy(x: Tensor) -> Tensor:
     Source: the quantity is that of Ethayarajh (2019), section 3.3, who estimates it from 1,000 sampled pairs.
     """
     _at_least_two(x)
-    unit = F.normalize(x, dim=-1)
+    unit = normalize(x)
     return (unit.sum(0).square().sum() - len(x)) / (len(x) * (len(x) - 1))
 
 
