@@ -54,7 +54,8 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
-        unit, length = _unit_and_length(x)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        unit, length = (x / length, length) if _moderate(length) else _unit_and_length(x)
         ctx.save_for_backward(unit, length)
         ctx.set_materialize_grads(False)
         return unit, length
@@ -68,6 +69,14 @@ class _Normalize(torch.autograd.Function):
         if to_length is None:
             return to_unit
         return unit * to_length if to_unit is None else to_unit + unit * to_length
+
+
+def _moderate(length: Tensor) -> bool:
+    """No row is so long or short that its squares leave the range of float32. Other devices are not waited for."""
+    if not length.is_cpu or not length.numel():
+        return False
+    shortest, longest = (extreme.item() for extreme in length.aminmax())
+    return shortest > 1e-15 and longest < 1e15
 
 
 def _unit_and_length(x: Tensor) -> tuple[Tensor, Tensor]:

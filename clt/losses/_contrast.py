@@ -3,13 +3,11 @@ r"""The one operation under every contrastive loss: how small is the positive's 
 .. math:: \ell_i = \log\Big(e^{f_i} + \sum_{k \notin X_i} e^{\,q_i \cdot k_k / \tau - p_i}\Big)
 
 ``q`` are the anchors; ``k`` the candidates; ``p_i`` the positive's logit; ``X_i`` the candidates left out of row i,
-such as the anchor itself. :func:`one_positive` leaves the positive out, too, and its term e^{p − p} = 1 comes back as
-the floor ``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). In :func:`several_positives` ``p_i``
-is their mean logit, they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is its logarithm added
-to the logit: one more column in ``q`` and ``k``.
+such as the anchor itself; the floor ``f_i`` is what else is added. ``_positives`` says what these are with one positive
+and with several. A weight on a candidate is its logarithm added to the logit: one more column in ``q`` and ``k``.
 
 Written plainly (:func:`dense_rows`) this keeps several N × M matrices for the backward pass, 1 GB each at N = 16,384.
-The tiled form walks over the same matrix a few rows at a time and never holds it. Two ideas:
+The tiled form walks over the same matrix and never holds more than a tile of it. Four ideas:
 
 *Gradient in the forward pass.* The gradient of row i is g_i times the row's softmax times the candidates. A tile of
 complete rows knows its softmax; and since the loss is a weighted sum of rows, g_i is known as well, up to one factor
@@ -17,11 +15,19 @@ that comes later and multiplies everything. So the gradient is formed while the 
 thrown away, and the backward pass is one multiplication. With ``reduction="none"`` each row has a factor of its own,
 unknown until later: the backward pass walks over the tiles once more.
 
-*Constant shift.* Exponentials overflow unless something is subtracted first, as a rule the row's maximum, which has to
-be looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so that the logits of unit vectors lie between
+*Half of the matrix.* Where a set is compared with itself, a tile above the diagonal serves its rows and, turned over,
+its columns. The sum of a row then comes from many tiles, so that the triangle is walked twice, for the sums and for the
+gradient: n²d + n²d + 2n²d operations instead of 6n²d, and as many powers as before. A matrix that is small enough to be
+kept has a symmetric gradient as well, W + Wᵀ, formed before it is multiplied with the candidates: 4n²d again.
+
+*Constant shift.* Powers overflow unless something is subtracted first, as a rule the row's maximum, which has to be
+looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so that the logits of unit vectors lie between
 −1/temperature and 1/temperature in every row, and one constant will do for all of them. While 1/temperature stays
 clear of 88, the end of float32, that constant can be 0. Where it does not (temperatures below 0.02, vectors of any
 length) the row's maximum is subtracted.
+
+*Powers of two.* e^s = 2^(s log₂ e), and that factor joins 1/temperature in the product, where it costs nothing.
+PyTorch raises 2 to a power two to three times as fast as e.
 """
 
 import math
@@ -30,126 +36,69 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from clt.losses._gather import processes, total
-from clt.losses._shared import REDUCTIONS, one_of
 from clt.similarity import product, transformed
 
-# Elements of the similarity matrix. Up to DENSE it is formed in full; above, in tiles of TILE (on a CPU 16 MB, to stay
-# in the cache; on a GPU 1 GB, to keep it busy).
-DENSE = 2**12
+# Elements of the similarity matrix. Up to DENSE it is formed in full, and derivatives of the gradient are possible;
+# above, in tiles of TILE (on a CPU 16 MB, to stay in the cache; on a GPU 1 GB, to keep it busy).
+DENSE = 2**18
 TILE = {"cpu": 2**22, "cuda": 2**28}
 LARGEST_EXPONENT = 60.0  # of the 88 that float32 has: the rest is room for sums and products
+LOG2E = math.log2(math.e)
 
 
-def one_positive(
+def contrast(
     query: Tensor,
     key: Tensor,
-    target: Tensor,
+    positive: Tensor | None,
+    target: Tensor | None,
+    left_out: int | None,
+    floor: Tensor,
+    weight: Tensor,
     *,
     temperature: float | Tensor,
-    excluded: Tensor | None = None,
-    extra: Tensor | None = None,
-    unit: bool = False,
-    reduction: str = "mean",
-    gather: bool = False,
+    unit: bool,
+    reduction: str,
 ) -> Tensor:
-    r"""Cross entropy of picking each query's target among the keys.
+    """The formula above for every row, times its ``weight``; added up unless ``reduction`` is ``"none"``.
 
-    .. math:: \ell_i = -\log \frac{e^{s_{i,t(i)}}}{\sum_{k \notin X_i} e^{s_{ik}} + e^{x_i}}, \qquad
-              s_{ik} = \frac{q_i \cdot k_k}{\tau}
-
-    Args:
-        query: ``(N, D)``, the anchors.
-        key: ``(M, D)``, the candidates.
-        target: t, ``(N,)`` int64: which key is the positive.
-        temperature: τ; a tensor gets its gradient, too.
-        excluded: X, ``(N, E)`` int64: E different keys that are no candidates of row i, and not its target.
-        extra: x, ``(N,)``: the logarithm of what else stands in the denominator.
-        unit: the rows of ``query`` and ``key`` have length 1.
-        gather: the keys are those of all processes; mean and sum are then scaled for what follows (``_gather``).
+    p is ``positive``, or the logit of the key that ``target`` names. That key and key i + ``left_out``, where they are
+    given, make up X_i. If ``key`` is ``query``, each row is its target's target. With ``unit`` all rows have length 1.
     """
-    weight = row_weights(query, None, None, reduction, gather)
-    others = target[:, None] if excluded is None else torch.cat([target[:, None], excluded], dim=1)
-    if extra is None:
-        return _contrast(
-            query, key, target, None, query.new_zeros(len(query)), others, weight, temperature, unit, reduction
-        )
-    positive = (query * key[target]).sum(dim=1) / temperature
-    floor = torch.logaddexp(torch.zeros_like(positive), extra - positive)
-    return _contrast(query, key, None, positive, floor, others, weight, temperature, unit, reduction)
-
-
-def several_positives(
-    query: Tensor,
-    key: Tensor,
-    mean_logit: Tensor,
-    positives: Tensor,
-    *,
-    temperature: float | Tensor,
-    excluded: Tensor,
-    weight: Tensor | None = None,
-    unit: bool = False,
-    reduction: str = "mean",
-    gather: bool = False,
-) -> Tensor:
-    r"""Mean over an anchor's positives of the cross entropy of picking each.
-
-    .. math:: \ell_i = -\frac{w_i}{|P(i)|} \sum_{p \in P(i)} \log \frac{e^{s_{ip}}}{\sum_{k \notin X_i} e^{s_{ik}}}
-              = w_i \Big( \log \sum_{k \notin X_i} e^{s_{ik}} - \bar s_i \Big)
-
-    Args:
-        mean_logit: s̄, ``(N,)``, the mean logit of each anchor's positives.
-        positives: ``(N,)``, how many it has; an anchor without any costs 0 and is left out of the mean.
-        weight: w, ``(N,)``; 1 if left out.
-        query, key, temperature, excluded, unit, gather: as for :func:`one_positive`.
-    """
-    valid = positives > 0
-    weight = valid.to(query.dtype) if weight is None else valid * weight
-    weight = row_weights(query, weight, valid.sum(), reduction, gather)
-    floor = torch.where(valid, -torch.inf, 0.0).to(query.dtype)  # finite where the weight is 0
-    return _contrast(query, key, None, mean_logit, floor, excluded, weight, temperature, unit, reduction)
-
-
-def _contrast(query, key, target, positive, floor, excluded, weight, temperature, unit, reduction) -> Tensor:
-    """The formula above for every row, times its weight, reduced. p is ``positive``, or the logit of ``target``."""
     largest = 1 / temperature if unit else math.inf  # logit
     if isinstance(temperature, Tensor):
-        query, temperature = query / temperature, 1.0
-    if len(query) * len(key) <= DENSE or len(key) == excluded.shape[1]:
-        rows = dense_rows(product(query, key) / temperature, target, positive, floor, excluded)
-        return rows * weight if reduction == "none" else rows @ weight
-    if transformed():
+        if query is key:
+            query = key = query / temperature.sqrt()
+        else:
+            query = query / temperature
+        temperature = 1.0
+    small = len(query) * len(key) <= DENSE
+    if transformed() and not small:
         raise RuntimeError(
             f"torch.func cannot transform a loss of {len(query)} anchors and {len(key)} candidates: above {DENSE} "
             "pairs the gradient is formed together with the value, tile by tile, and no step of it is kept"
         )
+    if transformed() or len(key) == (target is not None) + (left_out is not None):
+        rows = dense_rows(product(query, key) / temperature, positive, target, left_out, floor)
+        return rows * weight if reduction == "none" else rows @ weight
     bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
-    constants = target, excluded, 1 / temperature, bounded
+    constants = target, left_out, 1 / temperature, bounded
+    halved = query is key and left_out == 0 and bounded and query.is_cpu
+    walk = _whole if small else _triangle if halved else _sweep
     if reduction == "none":
-        return weight * _TiledRows.apply(query, key, positive, floor, constants)
-    return _TiledSum.apply(query, key, positive, floor, weight, constants, torch.is_grad_enabled())
-
-
-def row_weights(rows: Tensor, weight: Tensor | None, count: Tensor | None, reduction: str, gather: bool) -> Tensor:
-    """``(N,)``: the factors with which the rows are to be summed, or multiplied where they are not reduced."""
-    one_of(REDUCTIONS, reduction=reduction)
-    scale = processes() if gather and reduction != "none" else 1
-    if reduction == "mean" and count is None and not gather:
-        scale = 1 / len(rows)
-    elif reduction == "mean":
-        count = rows.new_tensor(len(rows)) if count is None else count.to(rows.dtype)
-        scale = scale / (total(count) if gather else count).clamp_min(1)
-    if weight is not None:
-        return weight * scale
-    return rows.new_full((len(rows),), 1.0) * scale if isinstance(scale, Tensor) else rows.new_full((len(rows),), scale)
+        return weight * _Rows.apply(query, key, positive, floor, constants, walk)
+    return _Sum.apply(query, key, positive, floor, weight, constants, walk, torch.is_grad_enabled())
 
 
 def dense_rows(
-    logits: Tensor, target: Tensor | None, positive: Tensor | None, floor: Tensor, excluded: Tensor
+    logits: Tensor, positive: Tensor | None, target: Tensor | None, left_out: int | None, floor: Tensor
 ) -> Tensor:
     """The formula, on the whole ``(N, M)`` matrix of logits."""
-    positive = logits.gather(1, target[:, None]) if target is not None else positive[:, None]
-    return log_add((logits - positive).scatter(1, excluded, -torch.inf), floor)
+    logits = logits - (logits.gather(1, target[:, None]) if positive is None else positive[:, None])
+    if target is not None:
+        logits = logits.scatter(1, target[:, None], -torch.inf)
+    if left_out is not None:
+        logits = logits.scatter(1, torch.arange(len(logits), device=logits.device)[:, None] + left_out, -torch.inf)
+    return log_add(logits, floor)
 
 
 def log_add(logits: Tensor, floor: Tensor) -> Tensor:
@@ -159,50 +108,78 @@ def log_add(logits: Tensor, floor: Tensor) -> Tensor:
     return torch.where(empty, floor, torch.logaddexp(floor, sums))
 
 
-def _once(backward):
-    """``once_differentiable`` alone takes the gradient for a constant if the upstream gradient is one, as in
-    ``loss.backward(create_graph=True)``: the second derivative would be wrong, and no error."""
-    once = once_differentiable(backward)
-    return lambda ctx, upstream: once(ctx, upstream.detach().requires_grad_(torch.is_grad_enabled()))
+def _differentiable(ctx, upstream):
+    """The gradients of a small matrix as functions that have gradients: what ``create_graph=True`` asks for."""
+    target, left_out, scale, _ = ctx.constants
+    # copies of the names, so that what one input owes to another is not counted here
+    given = [x if x is None else x.view_as(x) for x in ctx.saved_tensors[:5]]
+    query, key, positive, floor, weight = given
+    with torch.autocast(query.device.type, enabled=False):
+        logits = product(query, query if ctx.symmetric else key) * scale
+        rows = dense_rows(logits, positive, target, left_out, floor)
+        value = rows if weight is None else rows @ weight
+        needed = [i for i, need in enumerate(ctx.needs_input_grad[:5]) if need and not (i == 1 and ctx.symmetric)]
+        found = torch.autograd.grad(value, [given[i] for i in needed], upstream, create_graph=True)
+    gradients = dict(zip(needed, found, strict=True))
+    return tuple(gradients.get(i) for i in range(len(ctx.needs_input_grad)))
 
 
-class _TiledSum(torch.autograd.Function):
-    """The weighted sum of the rows, its gradient formed in the forward pass. Differentiable once."""
+def _backward(quick):
+    """A backward pass that is not differentiable, except where the matrix is small.
+
+    ``once_differentiable`` alone takes the gradient for a constant if the upstream gradient is one, as in
+    ``loss.backward(create_graph=True)``: the second derivative would be wrong, and no error.
+    """
+    once = once_differentiable(quick)
+
+    def backward(ctx, upstream):
+        if not torch.is_grad_enabled():
+            return quick(ctx, upstream)
+        if ctx.walk is _whole:
+            return _differentiable(ctx, upstream)
+        return once(ctx, upstream.detach().requires_grad_())
+
+    return staticmethod(backward)
+
+
+class _Sum(torch.autograd.Function):
+    """The weighted sum of the rows, its gradient formed in the forward pass."""
 
     @staticmethod
-    def forward(ctx, query, key, positive, floor, weight, constants, grad_enabled):
+    def forward(ctx, query, key, positive, floor, weight, constants, walk, grad_enabled):
         needed = [grad_enabled and need for need in ctx.needs_input_grad[:2]]
-        rows, to_query, to_key = _sweep(query, key, positive, floor, weight, *constants, needed)
-        ctx.save_for_backward(to_query, to_key, rows, floor, weight)
+        rows, to_query, to_key = walk(query, key, positive, floor, weight, *constants, needed)
+        ctx.constants, ctx.walk, ctx.symmetric = constants, walk, query is key
+        matrix = (query, key, positive) if walk is _whole else (None, None, None)
+        ctx.save_for_backward(*matrix, floor, weight, rows, to_query, to_key)
         return rows @ weight
 
-    @staticmethod
-    @_once
+    @_backward
     def backward(ctx, upstream):
-        to_query, to_key, rows, floor, weight = ctx.saved_tensors
+        *_, floor, weight, rows, to_query, to_key = ctx.saved_tensors
         to_query, to_key = (gradient if gradient is None else gradient * upstream for gradient in (to_query, to_key))
         to_weight = rows * upstream if ctx.needs_input_grad[4] else None
         others = _to_positive_and_floor(ctx, weight, upstream, rows, floor)
-        return to_query, to_key, *others, to_weight, None, None
+        return to_query, to_key, *others, to_weight, None, None, None
 
 
-class _TiledRows(torch.autograd.Function):
-    """The rows one by one; the backward pass, which brings a factor for each, sweeps again. Differentiable once."""
+class _Rows(torch.autograd.Function):
+    """The rows one by one; the backward pass, which brings a factor for each, walks again."""
 
     @staticmethod
-    def forward(ctx, query, key, positive, floor, constants):
-        rows, _, _ = _sweep(query, key, positive, floor, None, *constants, (False, False))
-        ctx.constants = constants
-        ctx.save_for_backward(query, key, positive, floor, rows)
+    def forward(ctx, query, key, positive, floor, constants, walk):
+        rows, _, _ = walk(query, key, positive, floor, None, *constants, (False, False))
+        ctx.constants, ctx.walk, ctx.symmetric = constants, walk, query is key
+        ctx.save_for_backward(query, key, positive, floor, None, rows)
         return rows
 
-    @staticmethod
-    @_once
+    @_backward
     def backward(ctx, upstream):
-        query, key, positive, floor, rows = ctx.saved_tensors
+        query, key, positive, floor, _, rows = ctx.saved_tensors
+        key = query if ctx.symmetric else key
         with torch.autocast(query.device.type, enabled=False):  # the caller may have switched it on around this pass
-            _, *gradients = _sweep(query, key, positive, floor, upstream, *ctx.constants, ctx.needs_input_grad[:2])
-        return *gradients, *_to_positive_and_floor(ctx, upstream, 1.0, rows, floor), None
+            _, *gradients = ctx.walk(query, key, positive, floor, upstream, *ctx.constants, ctx.needs_input_grad[:2])
+        return *gradients, *_to_positive_and_floor(ctx, upstream, 1.0, rows, floor), None, None
 
 
 def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
@@ -213,40 +190,115 @@ def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
     return to_positive, to_floor
 
 
-def _sweep(query, key, positive, floor, weight, target, excluded, scale, bounded, needed):
-    """All rows and, where ``needed``, the gradients of their weighted sum to the queries and to the keys.
+# The walks. Each returns all rows and, where ``needed``, the gradients of their weighted sum to the queries and to the
+# keys; if the queries are the keys, there is one gradient, the first.
 
-    If the queries are the keys, there is one gradient: the first.
-    """
+
+def _whole(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
+    """The matrix is one tile."""
+    tile = torch.addmm(query.new_empty(()), query, key.T, beta=0, alpha=scale * LOG2E)  # beta=0: no addition
+    rows, factor = _rows_of(tile, positive, floor, target, left_out, bounded)
+    to_query = to_key = None
+    if any(needed):
+        tile.mul_(factor.mul_(scale * weight[:, None]))
+        if query is key:
+            to_query = torch.mm(tile + tile.T, query)
+        else:
+            to_query, to_key = (
+                torch.mm(tile, key) if needed[0] else None,
+                torch.mm(tile.T, query) if needed[1] else None,
+            )
+    return rows[:, 0], to_query, to_key
+
+
+def _sweep(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
+    """A few complete rows at a time."""
     n, m = len(query), len(key)
     step = max(1, TILE.get(query.device.type, TILE["cpu"]) // m)
     buffer = query.new_empty(min(step, n), m)
     rows = query.new_empty(n, 1)
     to_query = torch.zeros_like(query) if needed[0] else None
     to_key = to_query if query is key else torch.zeros_like(key) if needed[1] else None
-    weight = None if weight is None else weight * scale  # from the logits to q·k
     for start in range(0, n, step):
         part = slice(start, start + step)
         few = query[part]
         tile = buffer[: len(few)]
-        torch.addmm(tile, few, key.T, beta=0, alpha=scale, out=tile)  # the logits: beta=0 ignores what was there
-        own = None if target is None else target[part, None]
-        p = positive[part, None] if own is None else tile.gather(1, own)
-        tile.scatter_(1, excluded[part], -torch.inf)
-        shift = -p
-        if not bounded:
-            largest = tile.amax(dim=1, keepdim=True)
-            tile.sub_(largest)
-            shift += largest
-        mass = tile.exp_().sum(dim=1, keepdim=True)
-        rows[part] = row = torch.logaddexp(floor[part, None], mass.log() + shift)
+        torch.addmm(tile, few, key.T, beta=0, alpha=scale * LOG2E, out=tile)
+        p, own = (None if x is None else x[part] for x in (positive, target))
+        diagonal = None if left_out is None else start + left_out
+        rows[part], factor = _rows_of(tile, p, floor[part], own, diagonal, bounded)
         if to_query is None and to_key is None:
             continue
-        if own is not None:  # what the others gain, the positive's logit loses
-            tile.scatter_(1, own, -mass)
-        factor = torch.exp(shift - row).mul_(weight[part, None])  # times the tile: the gradient to the logits
+        factor.mul_(scale * weight[part, None])
         if to_key is not None:
             to_key.addmm_(tile.T, few * factor)
         if to_query is not None:
             to_query[part].addcmul_(torch.mm(tile, key), factor)
     return rows[:, 0], to_query, None if query is key else to_key
+
+
+def _rows_of(tile, positive, floor, target, left_out, bounded):
+    """The losses of complete rows, and the factors that make the tile their gradient, both ``(rows, 1)``.
+
+    The tile comes with the logits times log₂ e. It leaves with the powers, and what the others gain the target loses.
+    """
+    own = None if target is None else target[:, None]
+    p = tile.gather(1, own) if positive is None else positive[:, None] * LOG2E
+    if own is not None:
+        tile.scatter_(1, own, -torch.inf)
+    if left_out is not None:
+        tile.diagonal(left_out).fill_(-torch.inf)
+    if not bounded:
+        largest = tile.amax(dim=1, keepdim=True)
+        tile.sub_(largest)
+        p = p - largest
+    mass = tile.exp2_().sum(dim=1, keepdim=True)
+    if positive is None:
+        tile.scatter_(1, own, -mass)
+    log_odds = mass.log2().sub_(p).div_(LOG2E)
+    floor = floor[:, None]
+    return torch.logaddexp(floor, log_odds), torch.sigmoid(log_odds - floor).div_(mass)
+
+
+def _triangle(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
+    """The queries are the keys: each tile on and above the diagonal, for its rows and for its columns."""
+    n = len(query)
+    height = max(1, min(math.isqrt(TILE["cpu"]) // 4, -(-n // 8)))  # the square on the diagonal is walked in full
+    width = 4 * height  # 4 MB at most, a quarter of a tile of complete rows
+    buffer, factors = query.new_empty(2, height * width)
+
+    def tiles():
+        for top in range(0, n, height):
+            for left in range(top, n, width):
+                rows, columns = slice(top, top + height), slice(left, left + width)
+                few, others = query[rows], query[columns]
+                tile = buffer[: len(few) * len(others)].view(len(few), -1)
+                torch.addmm(tile, few, others.T, beta=0, alpha=scale * LOG2E, out=tile).exp2_()
+                if left == top:
+                    tile.diagonal().zero_()
+                if target is not None:
+                    places = target[rows] - left
+                    inside = ((places >= 0) & (places < len(others))).nonzero()[:, 0]
+                    tile[inside, places[inside]] = 0
+                square = len(few) if left == top else 0  # columns that are rows of this tile, too
+                yield tile, rows, columns, tile[:, square:], slice(left + square, left + width)
+
+    mass = query.new_zeros(n)
+    for tile, rows, _, beyond, below in tiles():
+        mass[rows] += tile.sum(dim=1)
+        mass[below] += beyond.sum(dim=0)
+    p = (query * query[target]).sum(dim=1) * scale if positive is None else positive
+    log_odds = mass.log() - p
+    losses = torch.logaddexp(floor, log_odds)
+    if not any(needed):
+        return losses, None, None
+    share = torch.sigmoid(log_odds - floor) * weight * scale
+    factor, to_query = share / mass, torch.zeros_like(query)
+    for tile, rows, columns, beyond, below in tiles():
+        tile.mul_(torch.add(factor[rows, None], factor[columns], out=factors[: tile.numel()].view_as(tile)))
+        to_query[rows].addmm_(tile, query[columns])
+        to_query[below].addmm_(beyond.T, query[rows])
+    if positive is None:
+        to_query.addcmul_(query[target], share[:, None], value=-1)
+        to_query.index_add_(0, target, query * share[:, None], alpha=-1)
+    return losses, to_query, None

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import dense_rows, log_add, one_positive, row_weights
+from clt.losses._contrast import dense_rows, log_add
 from clt.losses._gather import gather_rows
+from clt.losses._positives import one_positive, row_weights
 from clt.losses._shared import above_zero, floating, no_negative_weight, one_of, same_shape
 from clt.similarity import full_precision, normalize, product
 
@@ -62,7 +63,7 @@ def info_nce_loss(
     above_zero(temperature=temperature)
     if callable(similarity):
         logits, target = _score(similarity, query, positive, negatives, negative_weights, temperature, gather)
-        rows = dense_rows(logits, target, None, query.new_zeros(len(query)), target[:, None])
+        rows = dense_rows(logits, None, target, None, query.new_zeros(len(query)))
         weight = row_weights(rows, None, None, reduction, gather)
         return rows * weight if reduction == "none" else rows @ weight
 

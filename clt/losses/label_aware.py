@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.losses._contrast import several_positives
+from clt.losses._positives import several_positives
 from clt.losses._shared import above_zero, floating, labelled, one_of, same_shape
 from clt.losses.sup_con import mean_positive_cosine
 from clt.similarity import full_precision, normalize
@@ -66,7 +66,7 @@ def label_aware_loss(
         score if outside else score + log_own_weight,
         positives,
         temperature=temperature,
-        excluded=torch.arange(len(anchors), device=anchors.device)[:, None],
+        left_out=0,
         weight=log_own_weight.exp() if outside else None,
         reduction=reduction,
     )

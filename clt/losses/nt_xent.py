@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import one_positive, several_positives
 from clt.losses._gather import gather_rows
+from clt.losses._positives import one_positive, several_positives
 from clt.losses._shared import above_zero, same_shape
 from clt.similarity import full_precision, normalize
 
@@ -38,13 +38,13 @@ def nt_xent_loss(
     above_zero(temperature=temperature)
     views = normalize(torch.cat([view1, view2]))
     candidates, start = gather_rows(views, gather)
-    own = torch.arange(start, start + len(views), device=views.device)
+    target = start + torch.arange(len(view1), 3 * len(view1), device=views.device) % len(views)  # i ± N
     return one_positive(
         views,
         candidates,
-        own.roll(len(view1)),
+        target,
         temperature=temperature,
-        excluded=own[:, None],
+        left_out=start,
         unit=True,
         reduction=reduction,
         gather=gather,
@@ -77,7 +77,7 @@ def nt_xent_terms(view1: Tensor, view2: Tensor, *, temperature: float = 0.5) -> 
         views.new_zeros(len(views)),  # relative to nothing: the plain log-sum-exp
         views.new_ones(len(views)),
         temperature=temperature,
-        excluded=torch.arange(len(views), device=views.device)[:, None],
+        left_out=0,
         unit=True,
     )
     return -(view1 * view2).sum(dim=1).mean(), temperature * log_sums

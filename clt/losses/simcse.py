@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import one_positive
 from clt.losses._gather import gather_rows
+from clt.losses._positives import one_positive
 from clt.losses._shared import above_zero, not_negative, same_shape
 from clt.losses.info_nce import info_nce_loss
 from clt.similarity import full_precision, normalize
@@ -60,7 +60,7 @@ def simcse_loss(
         key,
         own,
         temperature=temperature,
-        excluded=own[:, None] + len(positives),
+        left_out=start + len(positives),
         extra=own_hard + log_alpha,
         unit=True,
         reduction=reduction,

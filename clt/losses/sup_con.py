@@ -1,10 +1,9 @@
 """SupCon: labels make positives."""
 
-import torch
 from torch import Tensor
 
-from clt.losses._contrast import several_positives
 from clt.losses._gather import gather_rows
+from clt.losses._positives import several_positives
 from clt.losses._shared import above_zero, floating, labelled, same_shape
 from clt.similarity import full_precision, normalize
 
@@ -58,7 +57,7 @@ def sup_con_loss(
         cosine / temperature,
         positives,
         temperature=temperature,
-        excluded=start + torch.arange(len(anchors), device=anchors.device)[:, None],
+        left_out=start,
         unit=True,
         reduction=reduction,
         gather=gather,

@@ -154,12 +154,15 @@ def test_autocast_around_the_backward_pass_changes_nothing(case, path):
 def test_without_gradients_none_is_computed(case, path, monkeypatch):
     asked = []
 
-    def spy(*args):
-        asked.append(args[-1])
-        return sweep(*args)
+    def spied(walk):
+        def spy(*args):
+            asked.append(args[-1])
+            return walk(*args)
 
-    sweep = _contrast._sweep
-    monkeypatch.setattr(_contrast, "_sweep", spy)
+        return spy
+
+    for name in ("_sweep", "_triangle"):
+        monkeypatch.setattr(_contrast, name, spied(getattr(_contrast, name)))
     inputs = needing_gradients(case.inputs())
     expected = case.loss(*inputs).item()
     asked.clear()
