@@ -17,8 +17,9 @@ unknown until later: the backward pass walks over the tiles once more.
 
 *Half of the matrix.* Where a set is compared with itself, a tile above the diagonal serves its rows and, turned over,
 its columns. The sum of a row then comes from many tiles, so that the triangle is walked twice, for the sums and for the
-gradient: n²d + n²d + 2n²d operations instead of 6n²d, and as many powers as before. A matrix that is small enough to be
-kept has a symmetric gradient as well, W + Wᵀ, formed before it is multiplied with the candidates: 4n²d again.
+gradient: n²d + n²d + 2n²d operations instead of 6n²d, and as many powers as before. On a CPU this takes about three
+quarters of the time of the 6n²d operations alone. A matrix that is small enough to be kept has a symmetric gradient as
+well, W + Wᵀ, formed before it is multiplied with the candidates: 4n²d again.
 
 *Constant shift.* Powers overflow unless something is subtracted first, as a rule the row's maximum, which has to be
 looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so that the logits of unit vectors lie between
@@ -66,11 +67,9 @@ def contrast(
     """
     largest = 1 / temperature if unit else math.inf  # logit
     if isinstance(temperature, Tensor):
-        if query is key:
-            query = key = query / temperature.sqrt()
-        else:
-            query = query / temperature
-        temperature = 1.0
+        symmetric = query is key  # and stays so
+        query = query / (temperature.sqrt() if symmetric else temperature)
+        key, temperature = query if symmetric else key, 1.0
     small = len(query) * len(key) <= DENSE
     if transformed() and not small:
         raise RuntimeError(
@@ -111,7 +110,7 @@ def log_add(logits: Tensor, floor: Tensor) -> Tensor:
 def _differentiable(ctx, upstream):
     """The gradients of a small matrix as functions that have gradients: what ``create_graph=True`` asks for."""
     target, left_out, scale, _ = ctx.constants
-    # copies of the names, so that what one input owes to another is not counted here
+    # new names for the inputs, so that what one of them owes to another is not counted here
     given = [x if x is None else x.view_as(x) for x in ctx.saved_tensors[:5]]
     query, key, positive, floor, weight = given
     with torch.autocast(query.device.type, enabled=False):
@@ -198,17 +197,13 @@ def _whole(query, key, positive, floor, weight, target, left_out, scale, bounded
     """The matrix is one tile."""
     tile = torch.addmm(query.new_empty(()), query, key.T, beta=0, alpha=scale * LOG2E)  # beta=0: no addition
     rows, factor = _rows_of(tile, positive, floor, target, left_out, bounded)
-    to_query = to_key = None
-    if any(needed):
-        tile.mul_(factor.mul_(scale * weight[:, None]))
-        if query is key:
-            to_query = torch.mm(tile + tile.T, query)
-        else:
-            to_query, to_key = (
-                torch.mm(tile, key) if needed[0] else None,
-                torch.mm(tile.T, query) if needed[1] else None,
-            )
-    return rows[:, 0], to_query, to_key
+    if not any(needed):
+        return rows[:, 0], None, None
+    tile.mul_(factor.mul_(scale * weight[:, None]))
+    if query is key:
+        return rows[:, 0], torch.mm(tile + tile.T, query), None
+    to_query = torch.mm(tile, key) if needed[0] else None
+    return rows[:, 0], to_query, torch.mm(tile.T, query) if needed[1] else None
 
 
 def _sweep(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):

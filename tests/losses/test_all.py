@@ -5,7 +5,9 @@ import itertools
 import pytest
 import torch
 from cases import CASES, CASES_AND_PATHS, TILED, Case
+from torch.utils.flop_counter import FlopCounterMode
 
+from clt import losses
 from clt.losses import _contrast
 
 EVERY_CASE_AND_PATH = pytest.mark.parametrize(("case", "path"), CASES_AND_PATHS, indirect=["path"], ids=str)
@@ -203,6 +205,45 @@ def test_the_size_of_a_tile_does_not_matter(case, dtype, elements, monkeypatch):
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
     for whole, tiled in zip(*results, strict=True):
         assert torch.allclose(whole, tiled, rtol=tolerance, atol=tolerance * whole.abs().max().item())
+
+
+SYMMETRIC = {
+    "nt_xent": lambda x, **o: losses.nt_xent_loss(*x.chunk(2), temperature=0.2, **o),
+    "sup_con": lambda x, **o: losses.sup_con_loss(x, torch.arange(len(x)) % 50, temperature=0.2, **o),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_half_of_the_matrix_is_as_good_as_all_of_it(name, reduction, dtype, monkeypatch):
+    x = torch.randn(350, 12, dtype=dtype, requires_grad=True)
+    results = []
+    monkeypatch.setattr(_contrast, "DENSE", 0)
+    for walk in (_contrast._sweep, _contrast._triangle):
+        monkeypatch.setattr(_contrast, "_triangle", walk)
+        for elements in (2**10, 2**14, 2**20):  # tiles of 8, 32 and 44 rows, the last ones cut off
+            monkeypatch.setattr(_contrast, "TILE", {"cpu": elements})
+            loss = SYMMETRIC[name](x, reduction=reduction)
+            results.append(
+                (loss.detach(), *gradients(loss, x, torch.linspace(1, 2, loss.numel(), dtype=dtype).view_as(loss)))
+            )
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    for value, gradient in results[1:]:
+        assert torch.allclose(value, results[0][0], rtol=tolerance)
+        assert torch.allclose(gradient, results[0][1], rtol=tolerance, atol=tolerance * gradient.abs().max().item())
+
+
+@pytest.mark.parametrize(("n", "tiled"), [(256, False), (1024, True)])
+def test_how_many_operations_the_products_take(n, tiled):
+    d, in_place = 16, {torch.ops.aten.addmm_: lambda onto, left, right, **_: 2 * left[0] * left[1] * right[1]}
+    x, y = torch.randn(2, n, d, requires_grad=True).unbind()
+    assert (n * n > _contrast.DENSE) == tiled
+    for loss, limit in ((lambda: losses.info_nce_loss(x, y), 6), *((lambda f=f: f(x), 4) for f in SYMMETRIC.values())):
+        with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+            loss().backward()
+        operations = counter.get_total_flops() / (n * n * d)
+        assert limit <= operations <= limit * (1.15 if tiled and limit == 4 else 1.0)
 
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
