@@ -18,12 +18,13 @@ SPLITS = ("train", "dev", "test")
 
 # per set: file ending, rows per split, columns that hold text, other columns
 SETS = {
-    "sts": ("csv", (600, 200, 400), ("sentence1", "sentence2"), ("score", "topic")),
-    "nli": ("csv", (700, 100, 200), ("premise", "entailment", "neutral", "contradiction"), ("topic",)),
-    "emotions": ("csv", (768, 192, 320), ("text",), ("label",)),
+    "sts": ("csv", (600, 200, 1000), ("sentence1", "sentence2"), ("score", "topic")),
+    "nli": ("csv", (2000, 150, 350), ("premise", "entailment", "neutral", "contradiction"), ("topic",)),
+    "emotions": ("csv", (1600, 480, 1120), ("text",), ("label",)),
     "stories": ("jsonl", (140, 20, 40), ("sentences",), ("title", "topic")),
     "dialogues": ("jsonl", (140, 20, 40), ("turns",), ("topic",)),
     "twins": ("csv", (280, 40, 80), ("sentence", "paraphrase", "changed"), ("change", "topic")),
+    "everyday": ("csv", (6000, 0, 0), ("text",), ("kind",)),
 }
 
 # the word a label is named by, in every form that would give the label away
@@ -184,7 +185,7 @@ def test_sts_has_both_kinds_of_hard_pair():
     assert np.mean(unlike_in_words & same) >= 0.1, "few paraphrases share hardly a word"
 
 
-@pytest.mark.parametrize(("split", "per_label"), [("train", 24), ("dev", 6), ("test", 10)])
+@pytest.mark.parametrize(("split", "per_label"), [("train", 50), ("dev", 15), ("test", 35)])
 def test_emotions_are_balanced(split, per_label):
     assert Counter(row["label"] for row in rows("emotions", split)) == dict.fromkeys(LABEL_WORDS, per_label)
 

@@ -16,12 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clt.data.catalogue import CATALOGUE, PUBLIC, Entry
+from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
+from clt.data.sampling import batches, batches_alike
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["CATALOGUE", "Entry", "data_dir", "digest", "load", "note", "public_status", "verify", "write_checksums"]
+__all__ = [
+    "CATALOGUE", "Entry", "batches", "batches_alike", "data_dir", "digest", "load", "note", "public_status",
+    "sentences", "verify", "write_checksums",
+]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"
 _NUMBERS = {"score": float, "relevance": int}  # all other columns are text, or lists of text
@@ -64,6 +68,28 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
         found[wanted] = Dataset.from_dict(_columns(entry, path)) if path else _from_hub(entry, wanted)
         note(f"{name}/{wanted}")
     return found[split] if split else DatasetDict(found)
+
+
+# The columns of the embedded sets that hold text.
+TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "contradiction", "sentences", "turns",
+         "sentence", "paraphrase", "changed")  # fmt: skip
+
+
+def sentences(*names: str) -> list[str]:
+    """All training sentences of embedded sets, each once and without its label: text for learning without labels.
+
+    Args:
+        names: of embedded sets; default: all of them.
+    """
+    found: dict[str, None] = {}
+    for entry in EMBEDDED:
+        if names and entry.name not in names:
+            continue
+        rows = load(entry.name, "train")
+        for column in (column for column in entry.columns if column in TEXTS):
+            for cell in rows[column]:
+                found |= dict.fromkeys(cell if isinstance(cell, list) else [cell])
+    return list(found)
 
 
 def verify() -> list[str]:
