@@ -5,6 +5,7 @@ import shutil
 import sys
 import textwrap
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -136,7 +137,8 @@ def record(notebooks: tuple[str, ...], jobs: int, store: Path, anew: bool) -> No
     committed; notebooks, slides, site and report read it.
 
     It takes an hour or so on two cores. Each finished trial (a variant with a seed) is kept in the store: a record
-    that was stopped goes on where it was, and only trials whose code, options or data have changed run again.
+    that was stopped goes on where it was, and only trials whose code, options or data have changed run again. Where
+    --jobs is larger than the number of lessons, several kernels share the trials of a lesson.
 
     Public data sets are read from the folder that CLT_DATA names. If one that a record wants is missing, nothing runs.
 
@@ -169,18 +171,23 @@ def record(notebooks: tuple[str, ...], jobs: int, store: Path, anew: bool) -> No
                 f"the record of {lesson.name} wants {', '.join(absent)}, which CLT_DATA does not hold: set CLT_DATA to "
                 "a folder that does."
             )
-        lesson.leave_out, lesson.environment = records.SHOW, records.environment(store, lesson.name)
+        lesson.leave_out = records.SHOW
         if anew:
             shutil.rmtree(store / lesson.name, ignore_errors=True)
         records.clear(store, lesson.name)
         lesson.note = partial(records.progress, store / lesson.name)
+    workers = [
+        replace(lesson, worker=number) for number in range(1, max(1, jobs // len(lessons)) + 1) for lesson in lessons
+    ]
+    for worker in workers:
+        worker.environment = records.environment(store, worker)
     RECORDED.mkdir(exist_ok=True)
     (store / "runs").mkdir(parents=True, exist_ok=True)
     threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // jobs))
     board = Board()
-    interrupted = run_all(lessons, store / "runs", jobs, board.show)
-    board.show(lessons)
-    for lesson in lessons:
+    interrupted = run_all(workers, store / "runs", jobs, board.show)
+    board.show(workers)
+    for lesson in workers[: len(lessons)]:
         if lesson.status == "passed":
             write_json(RECORDED / f"{lesson.name}.json", records.compose(lesson, store, threads))
             click.echo(f"Wrote {RECORDED / lesson.name}.json")
@@ -188,7 +195,7 @@ def record(notebooks: tuple[str, ...], jobs: int, store: Path, anew: bool) -> No
             click.echo(f"{lesson.name} failed at {lesson.problem}")
     if interrupted:
         click.echo("Stopped by Ctrl-C. The same command goes on from here.")
-    sys.exit(130 if interrupted else any(lesson.status != "passed" for lesson in lessons))
+    sys.exit(130 if interrupted else any(lesson.status != "passed" for lesson in workers[: len(lessons)]))
 
 
 @main.command()

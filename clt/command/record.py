@@ -147,12 +147,12 @@ def _other_files(made: dict) -> list[str]:
     return sorted(reasons)
 
 
-def environment(store: Path, lesson: str) -> dict[str, str]:
+def environment(store: Path, lesson: Lesson) -> dict[str, str]:
     """What tells the kernel that it makes a record."""
     return {
         "CLT_RECORD": str(store),
-        "CLT_RECORD_LOADED": str(store / lesson / "loaded.jsonl"),
-        "CLT_RESULTS": str(store / "found"),
+        "CLT_RECORD_LOADED": str(store / lesson.name / "loaded.jsonl"),
+        "CLT_RESULTS": str(store / ("found" if lesson.worker == 1 else f"found-{lesson.worker}")),
         "TQDM_DISABLE": "1",
     }
 

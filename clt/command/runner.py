@@ -24,6 +24,7 @@ class Lesson:
     cells: int
     accepts: list[str]  # names of the parameters it has
     parameters: dict = field(default_factory=dict)  # the ones it is given
+    worker: int = 1  # several may work on one record
     leave_out: str = ""  # a tag whose cells are not run
     environment: dict[str, str] = field(default_factory=dict)  # for its kernel, beside what all have
     note: Callable[[], str] = str  # what it says of its progress, beside the cell that runs
@@ -37,6 +38,11 @@ class Lesson:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def label(self) -> str:
+        """Its name, and which of several workers on it this is."""
+        return self.name if self.worker == 1 else f"{self.name}.{self.worker}"
 
     @property
     def elapsed(self) -> float:
@@ -59,12 +65,12 @@ def run_all(lessons: list[Lesson], output: Path, jobs: int, show: Callable[[list
             while waiting and len(running) < jobs:
                 lesson = waiting.popleft()
                 lesson.status = "running"
-                running[lesson.name] = start(lesson, output, environment, events)
+                running[lesson.label] = start(lesson, output, environment, events)
             with suppress(queue.Empty):
                 lesson, event = events.get(timeout=0.25)
                 follow(lesson, event)
                 if "exit" in event:
-                    del running[lesson.name]
+                    del running[lesson.label]
             show(lessons)
     except KeyboardInterrupt:
         return True
@@ -74,13 +80,13 @@ def run_all(lessons: list[Lesson], output: Path, jobs: int, show: Callable[[list
         for lesson in lessons:
             if lesson.status == "running":
                 lesson.status, lesson.seconds = "interrupted", lesson.elapsed
-            (output / f"{lesson.name}.partial.ipynb").unlink(missing_ok=True)
+            (output / f"{lesson.label}.partial.ipynb").unlink(missing_ok=True)
     return False
 
 
 def start(lesson: Lesson, output: Path, environment: dict, events: queue.Queue) -> subprocess.Popen:
     """Start the process of one lesson; it reports into ``events`` as ``(lesson, event)``, the last one its ``exit``."""
-    target = output / f"{lesson.name}.ipynb"
+    target = output / f"{lesson.label}.ipynb"
     for earlier in (target, target.with_suffix(".html")):  # an earlier result must not pass for this run's
         earlier.unlink(missing_ok=True)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process writes to it

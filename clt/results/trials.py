@@ -40,18 +40,18 @@ def trials(
     one, and a trial is run again only if the cells above this one, its options or its seed have changed.
     """
     cache = os.environ.get("CLT_RECORD")
-    store = Path(cache, lesson) if cache else None
-    found: dict[str, dict[str, list]] = {}
     todo = [(name, seed) for name in variants for seed in seeds]
-    bar = tqdm(todo, desc="trials", unit="run", disable=store is not None or len(todo) < 2)
-    for done, (name, seed) in enumerate(bar):
-        bar.set_postfix_str(f"{name}, seed {seed}", refresh=True)
-        options = dict(variants[name])
-        if store is None:
-            result = run(seed=seed, **options)
-        else:
-            result = _remembered(store, run, name, options, seed, f"{done + 1} of {len(todo)}")
-        for measure, value in result.items():
+    if cache:
+        done = _remembered(Path(cache, lesson), run, variants, todo)
+    else:
+        done = {}
+        bar = tqdm(todo, desc="trials", unit="run", disable=len(todo) < 2)
+        for name, seed in bar:
+            bar.set_postfix_str(f"{name}, seed {seed}", refresh=True)
+            done[name, seed] = run(seed=seed, **variants[name])
+    found: dict[str, dict[str, list]] = {}
+    for name, seed in todo:
+        for measure, value in done[name, seed].items():
             found.setdefault(name, {}).setdefault(measure, []).append(value)
     for name, measures in found.items():
         for measure, values in measures.items():
@@ -59,23 +59,54 @@ def trials(
     return found
 
 
-def _remembered(store: Path, run: Callable, name: str, options: dict, seed: int, place: str) -> dict:
-    """The trial's result from ``store``; run, and put there, if it is not there yet."""
-    store.mkdir(parents=True, exist_ok=True)
+def _remembered(store: Path, run: Callable, variants: Mapping, todo: list[tuple[str, int]]) -> dict:
+    """The result of every trial, from ``store`` or, if it is not there yet, run and put there.
+
+    Several kernels may work on one store: each takes a trial that no living one has claimed.
+    """
     from clt.data import CHECKSUMS, data_dir
 
-    texts = (data_dir() / CHECKSUMS).read_text(encoding="utf-8")
-    what = json.dumps([executed(), texts, run.__name__, name, options, seed], sort_keys=True)
-    path = store / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))["result"]
-    _say(store, f"{place}: {name}, seed {seed}")
-    start = time.perf_counter()
-    result = {measure: _plain(value) for measure, value in run(seed=seed, **options).items()}
-    seconds = time.perf_counter() - start
-    write_json(path, {"variant": name, "seed": seed, "options": options, "seconds": seconds, "result": result})
-    _say(store, f"{place}: {name}, seed {seed}, took {seconds:.0f} s")
-    return result
+    store.mkdir(parents=True, exist_ok=True)
+    context = [executed(), (data_dir() / CHECKSUMS).read_text(encoding="utf-8"), run.__name__]
+    paths = {
+        (name, seed): store / f"{_digest([*context, name, dict(variants[name]), seed])}.json" for name, seed in todo
+    }
+    while missing := [trial for trial in todo if not paths[trial].is_file()]:
+        claimed = next((trial for trial in missing if _claim(paths[trial].with_suffix(".claim"))), None)
+        if claimed is None:  # all are under way elsewhere
+            time.sleep(1)
+            continue
+        name, seed = claimed
+        place = f"{len(todo) - len(missing) + 1} of {len(todo)}: {name}, seed {seed}"
+        _say(store, place)
+        start = time.perf_counter()
+        result = {measure: _plain(value) for measure, value in run(seed=seed, **variants[name]).items()}
+        seconds = time.perf_counter() - start
+        what = {"variant": name, "seed": seed, "options": dict(variants[name]), "seconds": seconds, "result": result}
+        write_json(paths[claimed], what)
+        paths[claimed].with_suffix(".claim").unlink(missing_ok=True)
+        _say(store, f"{place}, took {seconds:.0f} s")
+    return {trial: json.loads(path.read_text(encoding="utf-8"))["result"] for trial, path in paths.items()}
+
+
+def _digest(what: list) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _claim(path: Path) -> bool:
+    """Take a trial for this process, unless another that still lives has taken it."""
+    import psutil
+
+    try:
+        with open(path, "x", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+        return True
+    except FileExistsError:
+        owner = path.read_text(encoding="ascii")
+        if not owner or psutil.pid_exists(int(owner)):  # just being written, or at work
+            return False
+        path.unlink(missing_ok=True)
+        return _claim(path)
 
 
 def _plain(value):
