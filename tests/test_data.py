@@ -92,8 +92,61 @@ def test_other_names_of_columns_and_compressed_files(public):
 
 
 @pytest.mark.parametrize(
+    ("name", "file", "content", "row"),
+    [
+        ("STS-B", "STS-B/dev.csv", "sentence1,sentence2,score\nA.,B.,1\n",
+         {"sentence1": "A.", "sentence2": "B.", "score": 1.0}),
+        ("STS-B", "STS-B/dev.csv", '"sentence1","sentence2","score"\n"A\nB",B.,1\n',
+         {"sentence1": "A\nB", "sentence2": "B.", "score": 1.0}),
+        ("Wikipedia-sentences", "Wikipedia-2014/sentences_valid_10k.txt", "A cat.\n", {"text": "A cat."}),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", '{"id": "1", "text": "A"}\n\n', {"id": "1", "text": "A"}),
+        ("SciFact", "SciFact/corpus.jsonl.gz", '{"id": "1", "title": "T", "text": "A"}\n',
+         {"id": "1", "title": "T", "text": "A"}),
+    ],
+)  # fmt: skip
+def test_a_byte_order_mark_is_no_part_of_the_text(public, name, file, content, row):
+    path = public / file
+    path.parent.mkdir()
+    content = content.encode("utf-8-sig")
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    entry = data.CATALOGUE[name]
+    split = next(split for split, where in entry.files.items() if where == file)
+    assert data.load(name, split).to_list() == [row]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("STS-B", "STS-B/dev.csv", b""),
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\n"),
+        ("STS-B", "STS-B/dev.csv", b"\xef\xbb\xbf"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", b"\n"),
+        ("SciFact", "SciFact/corpus.jsonl.gz", gzip.compress(b"")),
+        ("Wikipedia-sentences", "Wikipedia-2014/sentences_valid_10k.txt", b"\n \n"),
+    ],
+)
+def test_a_file_without_rows_is_named(public, name, file, content):
+    path = public / file
+    path.parent.mkdir()
+    path.write_bytes(content)
+    split = next(split for split, where in data.CATALOGUE[name].files.items() if where == file)
+    with pytest.raises(ValueError, match=f"{path.name} holds no rows"):
+        data.load(name, split)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 253\n"
+
+
+@pytest.mark.parametrize(
     ("name", "file", "content", "message"),
     [
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,1\nA.,B.,nan\n", "row 2: expected .* got nan"),
+        ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,inf\n", "row 1: expected a number, got inf"),
+        ("STS-B", "STS-B/dev.csv", POINTER, "git-lfs pointer"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", POINTER, "git-lfs pointer"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", b'{"id": "1", "text": null}', "expected text, got None"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", b'{"id": 1, "text": "A"}', "expected text, got 1"),
+        ("SciFact-queries", "SciFact/queries_test.jsonl", b"[1]", "damaged near row 1"),
         ("STS-B", "STS-B/dev.csv", b"sentence1,score\nA.,1\n", "no column 'sentence2'"),
         ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,1\nA.,B.\n", "damaged near row 2: expected 3"),
         ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\nA.,B.,high\n", "damaged near row 1"),
@@ -121,6 +174,20 @@ def test_the_hub_is_asked_with_pinned_revision_and_its_own_names(hub):
     assert hub.asked == [
         ("mteb/stsbenchmark-sts", None, "validation", "b0fddb56ed78048fa8b90373c8a3cfc37b684831", None)
     ]
+
+
+@pytest.mark.parametrize(("score", "message"), [(float("nan"), "1 of its scores are no numbers"), (None, "no numbers")])
+def test_hub_scores_are_numbers(hub, score, message):
+    rows = {"sentence1": ["A.", "C."], "sentence2": ["B.", "D."], "score": [1.0, score]}
+    hub.answers["mteb/stsbenchmark-sts"] = Dataset.from_dict(rows)
+    with pytest.raises(ValueError, match=message):
+        data.load("STS-B", "dev")
+
+
+def test_a_hub_set_without_rows_is_not_passed_on(hub):
+    hub.answers["mteb/stsbenchmark-sts"] = Dataset.from_dict({"sentence1": [], "sentence2": [], "score": []})
+    with pytest.raises(ValueError, match="mteb/stsbenchmark-sts has changed: it holds no rows"):
+        data.load("STS-B", "dev")
 
 
 def test_hub_labels_become_names_and_unlabelled_rows_go(hub):

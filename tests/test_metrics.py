@@ -114,6 +114,64 @@ def test_spearman_counts_order_only_and_handles_ties():
     assert metrics.sts_spearman(left, right, [4, 4, 2, 0]) == approx(np.corrcoef(a, b)[0, 1])
 
 
+def test_rounding_puts_no_order_into_pairs_that_are_equal():
+    """Every sentence with itself: whatever the order of the scores, nothing can be told from cosines that are all 1."""
+    generator = torch.Generator().manual_seed(0)
+    x, scores = torch.randn(200, 64, generator=generator), torch.rand(200, generator=generator)
+    for y in (x, 3 * x, x + 1e-7 * torch.randn(200, 64, generator=generator)):
+        with pytest.raises(ValueError, match="all 200 cosines are equal"):
+            metrics.sts_spearman(x, y, scores)
+    y = torch.cat([x[:100], torch.randn(100, 64, generator=generator)])
+    groups = torch.cat([torch.ones(100), torch.zeros(100)])  # half of the pairs are equal: ties, as the scores have
+    ranks = np.array([150.5] * 100 + list(range(1, 101)))
+    assert metrics.sts_spearman(x, y, groups) == approx(np.corrcoef(ranks, groups)[0, 1])
+
+
+def test_a_small_order_is_seen():
+    """Cosines between 1 − 5e-7 and 1, as of an encoder that is nearly collapsed: float32 has five values there."""
+    angles = torch.linspace(0, 1e-3, 50)
+    left = torch.tensor([[1.0, 0.0]]).repeat(50, 1)
+    right = torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert metrics.sts_spearman(left, right, -angles) == approx(1)
+    assert metrics.sts_spearman(left * 1e-9, right * 1e-9, -angles) == approx(1), "however short the vectors"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    x, y = (cloud(300, 8, seed).to(dtype) for seed in (0, 1))
+    for value, expected in (
+        (metrics.alignment(x, y), metrics.alignment(x.double(), y.double())),
+        (metrics.uniformity(x), metrics.uniformity(x.double())),
+        (metrics.anisotropy(x + 1), metrics.anisotropy((x + 1).double())),
+    ):
+        assert value.dtype == torch.float32
+        assert value.item() == approx(expected.item(), rel=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert metrics.uniformity(x.float()).item() == approx(metrics.uniformity(x.double()).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5, 2.0, 3.0])
+def test_the_gradient_of_alignment_is_finite_where_a_pair_coincides(alpha):
+    x, y = cloud(4, 3), cloud(4, 3, seed=1)
+    y[2] = x[2]
+    x.requires_grad_()
+    value = metrics.alignment(x, y, alpha=alpha)
+    value.backward()
+    assert x.grad.isfinite().all()
+    assert (x.grad[2] == 0).all()
+    others = torch.tensor([0, 1, 3])
+    z = x.detach()[others].requires_grad_()
+    (metrics.alignment(z, y[others], alpha=alpha) * 3 / 4).backward()
+    assert torch.allclose(x.grad[others], z.grad)
+    assert value.item() == approx(metrics.alignment(z, y[others], alpha=alpha).item() * 3 / 4)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+def test_alignment_refuses_a_power_that_is_not_positive(alpha):
+    with pytest.raises(ValueError, match="alpha should be positive"):
+        metrics.alignment(cloud(3, 2), cloud(3, 2), alpha=alpha)
+
+
 @pytest.mark.parametrize(
     ("left", "scores", "message"),
     [

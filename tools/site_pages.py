@@ -56,7 +56,7 @@ def module_page(name: str) -> str:
     lines += [f"   {n}" for n in names] + [""]
     for n in names:
         if inspect.isclass(getattr(module, n)):
-            lines += [f".. autoclass:: {n}", "   :members:", ""]
+            lines += [f".. autoclass:: {n}", "   :members:", "   :inherited-members: Module", ""]
         else:
             lines += [f".. autofunction:: {n}", ""]
     return "\n".join(lines)

@@ -1,8 +1,9 @@
 """Scores that others can compare with: Spearman on sentence pairs, and a linear probe on frozen embeddings."""
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
+
+from clt.similarity import normalize
 
 
 def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
@@ -16,9 +17,12 @@ def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
         Spearman's rho in [−1, 1] (papers print it times 100). For the papers' protocol pass all subsets of a year
         together, not the mean over subsets.
 
+    Cosines are computed in float64 and count as equal if they differ by less than 1e-12, so that rounding puts no
+    order into what has none, such as the cosines of sentences with themselves.
+
     Raises:
-        ValueError: if the numbers of pairs and scores differ, there are fewer than two pairs, or a cosine is not a
-            number; also if all scores or all cosines are equal, where rho has no value.
+        ValueError: if the numbers of pairs and scores differ, there are fewer than two pairs, or a score or a cosine is
+            not a finite number; also if all scores or all cosines are equal, where rho has no value.
 
     Source: Spearman (1904); the protocol is that of Gao et al. (2021), appendix B.
     """
@@ -30,7 +34,8 @@ def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
             f"expected two (N, D) tensors and N scores with N > 1, "
             f"got {tuple(left.shape)}, {tuple(right.shape)} and {scores.shape}"
         )
-    cosines = F.cosine_similarity(left.detach().float(), right.detach().float()).cpu().numpy()
+    left, right = (normalize(x.detach().cpu().double()) for x in (left, right))
+    cosines = (left * right).sum(dim=1).numpy().round(12)
     for name, values in (("scores", scores), ("cosines", cosines)):
         if not np.isfinite(values).all():
             raise ValueError(f"{np.sum(~np.isfinite(values))} of the {len(values)} {name} are not finite")

@@ -1,12 +1,12 @@
 """The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from clt.similarity import squared_euclidean
+from clt.similarity import full_precision, normalize, squared_euclidean
 
 
+@full_precision
 def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
     r"""Mean distance between the two members of a positive pair: how close is what belongs together.
 
@@ -17,19 +17,26 @@ def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
         alpha: the power; with 2 the value is the mean of :math:`2 - 2\cos` and lies in [0, 4].
 
     Returns:
-        A scalar, 0 when every pair coincides. It has a gradient.
+        A scalar, 0 when every pair coincides; half precision is computed, and returned, in float32. It has a gradient,
+        0 for a pair that coincides.
 
     Raises:
-        ValueError: if the shapes differ, or there is no pair.
+        ValueError: if the shapes differ, there is no pair, or ``alpha`` is not positive.
 
     Source: Wang and Isola (2020), section 4.1.1. Their code leaves the normalising to the caller.
     """
     if x.shape != y.shape or x.ndim != 2 or not len(x):
         raise ValueError(f"expected two (N, D) tensors of one shape with N > 0, got {tuple(x.shape)}, {tuple(y.shape)}")
-    gap = F.normalize(x, dim=-1) - F.normalize(y, dim=-1)
-    return gap.square().sum(-1).pow(alpha / 2).mean()
+    if not alpha > 0:
+        raise ValueError(f"alpha should be positive, got {alpha}")
+    squared = (normalize(x) - normalize(y)).square().sum(-1)
+    if alpha >= 2:
+        return squared.pow(alpha / 2).mean()
+    together = squared == 0  # below 2 the slope of the power is infinite there, and infinity times 0 is NaN
+    return squared.masked_fill(together, 1.0).pow(alpha / 2).masked_fill(together, 0.0).mean()
 
 
+@full_precision
 def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
     r"""How evenly the embeddings cover the sphere: the log of the mean Gaussian potential of all pairs.
 
@@ -41,7 +48,7 @@ def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
 
     Returns:
         A scalar at most 0, which is total collapse; about −2t for points spread evenly in many dimensions. It has a
-        gradient. The matrix of pairs is formed: O(N²) memory.
+        gradient. The matrix of pairs is formed: O(N²) memory. Half precision is computed, and returned, in float32.
 
     Raises:
         ValueError: if there are fewer than two embeddings.
@@ -49,18 +56,20 @@ def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
     Source: Wang and Isola (2020), section 4.1.2, with their default t = 2.
     """
     _at_least_two(x)
-    distance = squared_euclidean(F.normalize(x, dim=-1))
+    distance = squared_euclidean(normalize(x))
     i, j = torch.triu_indices(len(x), len(x), offset=1, device=x.device)
     pairs = distance[i, j].mul(-t)
     return torch.logsumexp(pairs, dim=0) - torch.log(torch.tensor(len(pairs), dtype=pairs.dtype, device=x.device))
 
 
+@full_precision
 def anisotropy(x: Tensor) -> Tensor:
     r"""Mean cosine between two different embeddings: 0 if no direction is favoured, 1 if all share one.
 
     .. math:: \frac{\lVert \sum_i \hat x_i \rVert^2 - N}{N (N - 1)}
 
     The closed form takes every pair of the ``(N, D)`` tensor ``x`` into account in O(N·D), without the matrix of pairs.
+    Half precision is computed, and returned, in float32.
 
     Raises:
         ValueError: if there are fewer than two embeddings.
@@ -68,7 +77,7 @@ def anisotropy(x: Tensor) -> Tensor:
     Source: the quantity is that of Ethayarajh (2019), section 3.3, who estimates it from 1,000 sampled pairs.
     """
     _at_least_two(x)
-    unit = F.normalize(x, dim=-1)
+    unit = normalize(x)
     return (unit.sum(0).square().sum() - len(x)) / (len(x) * (len(x) - 1))
 
 
