@@ -39,6 +39,12 @@ def widest(x: Tensor) -> Tensor:
     return x if x.device.type == "mps" else x.double()
 
 
+def transformed() -> bool:
+    """Inside ``torch.func.grad``, ``vmap``, ``jvp``, …, for which PyTorch has no public question. A quick function with
+    a gradient of its own gives way to the plain formula there."""
+    return torch._C._are_functorch_transforms_active()
+
+
 class _Normalize(torch.autograd.Function):
     """z = x / ‖x‖, whose gradient is (g − z (z·g)) / ‖x‖: only what is orthogonal to x can change its direction.
 
@@ -48,9 +54,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
-        length = x.norm(dim=-1, keepdim=True)
-        length = length.masked_fill(length == 0, 1.0)
-        unit = x / length
+        unit, length = _unit_and_length(x)
         ctx.save_for_backward(unit, length)
         ctx.set_materialize_grads(False)
         return unit, length
@@ -66,9 +70,42 @@ class _Normalize(torch.autograd.Function):
         return unit * to_length if to_unit is None else to_unit + unit * to_length
 
 
+def _unit_and_length(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Divided by its largest element first, no row is too long or too short for its squares to be added."""
+    largest = torch.linalg.vector_norm(x.detach(), torch.inf, dim=-1, keepdim=True)
+    largest = largest.masked_fill(largest < torch.finfo(x.dtype).smallest_normal, 1.0)
+    x = x / largest
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1.0)  # less only if the row is zero
+    return x / length, length * largest
+
+
 def normalize(x: Tensor) -> Tensor:
     """The rows of ``x`` scaled to length one. A zero row stays zero, and its gradient stays finite."""
-    return _Normalize.apply(x)[0]
+    return _unit_and_length(x)[0] if transformed() else _Normalize.apply(x)[0]
+
+
+class _Product(torch.autograd.Function):
+    """x yᵀ, its gradients as exact as itself: autocast, if it is on around the backward pass, would round them."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y)
+        return x @ y.mT
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, y = ctx.saved_tensors
+        with torch.autocast(x.device.type, enabled=False):
+            to_x = product(upstream, y.mT) if ctx.needs_input_grad[0] else None
+            to_y = product(upstream.mT, x.mT) if ctx.needs_input_grad[1] else None
+        return to_x, to_y
+
+
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """The dot product of every row of ``x`` with every row of ``y``; either may have batch dimensions in front."""
+    if transformed():  # autocast leaves float64 alone
+        return (widest(x) @ widest(y).mT).to(x.dtype)
+    return _Product.apply(x, y)
 
 
 @full_precision
@@ -89,7 +126,7 @@ def cosine_similarity(x: Tensor, y: Tensor | None = None) -> Tensor:
     """
     _same_width(x, y)
     x = normalize(x)
-    return x @ (x if y is None else normalize(y)).T
+    return product(x, x if y is None else normalize(y))
 
 
 @full_precision
@@ -101,7 +138,7 @@ def dot_product(x: Tensor, y: Tensor | None = None) -> Tensor:
     Args, Returns, Raises: as :func:`cosine_similarity`, but unbounded.
     """
     _same_width(x, y)
-    return x @ (x if y is None else y).T
+    return product(x, x if y is None else y)
 
 
 @full_precision

@@ -77,7 +77,7 @@ def test_the_extremes_of_the_sphere():
     )
 
 
-@pytest.mark.parametrize("scale", [1e-3, 30.0])
+@pytest.mark.parametrize("scale", [1e-300, 1e-3, 30.0, 1e300])
 def test_the_length_of_the_embeddings_does_not_count(scale):
     x, y = cloud(6, 4), cloud(6, 4, seed=1)
     assert metrics.alignment(x * scale, y).item() == approx(metrics.alignment(x, y).item())
@@ -88,6 +88,28 @@ def test_the_length_of_the_embeddings_does_not_count(scale):
 def test_gradcheck():
     assert torch.autograd.gradcheck(metrics.alignment, (cloud(4, 3).requires_grad_(), cloud(4, 3, 1).requires_grad_()))
     assert torch.autograd.gradcheck(metrics.uniformity, cloud(4, 3).requires_grad_())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    x, y = (cloud(500, 256, seed=seed).add(0.5).to(dtype) for seed in (0, 1))
+    for metric, inputs in ((metrics.alignment, (x, y)), (metrics.uniformity, (x,)), (metrics.anisotropy, (x,))):
+        found = metric(*inputs)
+        assert found.dtype == torch.float32
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(metric(*inputs), found)
+        assert found.item() == approx(metric(*(i.double() for i in inputs)).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0])
+def test_a_pair_that_coincides_has_no_pull(alpha):
+    x = cloud(3, 4).requires_grad_()
+    y = torch.cat([x[:1], cloud(2, 4, seed=1)]).detach()
+    value = metrics.alignment(x, y, alpha=alpha)
+    (gradient,) = torch.autograd.grad(value, x)
+    assert value.item() == approx(2 / 3 * metrics.alignment(x[1:], y[1:], alpha=alpha).item())
+    assert torch.equal(gradient[0], torch.zeros(4))
+    assert gradient[1:].isfinite().all()
 
 
 @pytest.mark.parametrize(

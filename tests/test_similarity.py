@@ -105,6 +105,19 @@ def test_squared_distance_to_oneself_is_zero_with_a_finite_gradient():
     assert gradient.abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normalize_the_longest_and_shortest_rows(dtype):
+    """Their squares overflow, or vanish."""
+    limits = torch.finfo(dtype)
+    x = torch.tensor([[3.0, -4.0, 0.0]], dtype=dtype)
+    for scale in (limits.smallest_normal, limits.smallest_normal**0.6, limits.max**0.6, limits.max / 5):
+        rows = (scale * x).requires_grad_()
+        unit = normalize(rows)
+        assert torch.allclose(unit, torch.tensor([[0.6, -0.8, 0.0]], dtype=dtype))
+        gradient = torch.autograd.grad(unit[0, 2], rows)[0][0, 2]
+        assert gradient.item() == pytest.approx(1 / (5 * scale), rel=1e-5)
+
+
 def test_normalize():
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0], [1e-20, 0.0], [0.0, 1e15]], requires_grad=True)
     unit = normalize(x)

@@ -3,10 +3,10 @@ r"""The one operation under every contrastive loss: how small is the positive's 
 .. math:: \ell_i = \log\Big(e^{f_i} + \sum_{k \notin X_i} e^{\,q_i \cdot k_k / \tau - p_i}\Big)
 
 ``q`` are the anchors; ``k`` the candidates; ``p_i`` the positive's logit; ``X_i`` the candidates left out of row i,
-such as the anchor itself. One positive: it is left out too, and its term e^{p − p} = 1 comes back as the floor
-``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). Several positives: ``p_i`` is their mean logit,
-they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is its logarithm added to the logit: one
-more column in ``q`` and ``k``.
+such as the anchor itself. :func:`one_positive` leaves the positive out, too, and its term e^{p − p} = 1 comes back as
+the floor ``f_i = 0``, so that a loss of 1e-6 keeps its digits (as in ``log1p``). In :func:`several_positives` ``p_i``
+is their mean logit, they stay among the candidates, and ``f_i = −inf``. A weight on a candidate is its logarithm added
+to the logit: one more column in ``q`` and ``k``.
 
 Written plainly (:func:`dense_rows`) this keeps several N × M matrices for the backward pass, 1 GB each at N = 16,384.
 The tiled form walks over the same matrix a few rows at a time and never holds it. Two ideas:
@@ -32,6 +32,7 @@ from torch.autograd.function import once_differentiable
 
 from clt.losses._gather import processes, total
 from clt.losses._shared import REDUCTIONS, one_of
+from clt.similarity import product, transformed
 
 # Elements of the similarity matrix. Up to DENSE it is formed in full; above, in tiles of TILE (on a CPU 16 MB, to stay
 # in the cache; on a GPU 1 GB, to keep it busy).
@@ -40,46 +41,88 @@ TILE = {"cpu": 2**22, "cuda": 2**28}
 LARGEST_EXPONENT = 60.0  # of the 88 that float32 has: the rest is room for sums and products
 
 
-def contrast(
+def one_positive(
     query: Tensor,
     key: Tensor,
+    target: Tensor,
     *,
     temperature: float | Tensor,
-    target: Tensor | None = None,
-    positive: Tensor | None = None,
-    floor: Tensor | None = None,
     excluded: Tensor | None = None,
-    weight: Tensor | None = None,
-    count: Tensor | None = None,
+    extra: Tensor | None = None,
     unit: bool = False,
     reduction: str = "mean",
     gather: bool = False,
 ) -> Tensor:
-    """The formula above for every row, times its weight, reduced.
+    r"""Cross entropy of picking each query's target among the keys.
+
+    .. math:: \ell_i = -\log \frac{e^{s_{i,t(i)}}}{\sum_{k \notin X_i} e^{s_{ik}} + e^{x_i}}, \qquad
+              s_{ik} = \frac{q_i \cdot k_k}{\tau}
 
     Args:
         query: ``(N, D)``, the anchors.
         key: ``(M, D)``, the candidates.
+        target: t, ``(N,)`` int64: which key is the positive.
         temperature: τ; a tensor gets its gradient, too.
-        target: ``(N,)`` int64: the row of ``key`` that is the only positive. It need not be among the ``excluded``.
-        positive: ``(N,)``: p, instead of ``target``.
-        floor: ``(N,)``: f; 0 if left out.
-        excluded: ``(N, E)`` int64: E different candidates that do not count in row i.
-        weight: ``(N,)``: a factor for each row, 0 for an anchor that is left out (whose floor must be finite).
-        count: a scalar: how many anchors the mean is over; N if left out.
+        excluded: X, ``(N, E)`` int64: E different keys that are no candidates of row i, and not its target.
+        extra: x, ``(N,)``: the logarithm of what else stands in the denominator.
         unit: the rows of ``query`` and ``key`` have length 1.
-        gather: the candidates are those of all processes; mean and sum are then scaled for what follows (``_gather``).
+        gather: the keys are those of all processes; mean and sum are then scaled for what follows (``_gather``).
     """
-    weight = row_weights(query, weight, count, reduction, gather)
-    floor = query.new_zeros(len(query)) if floor is None else floor
+    weight = row_weights(query, None, None, reduction, gather)
+    others = target[:, None] if excluded is None else torch.cat([target[:, None], excluded], dim=1)
+    if extra is None:
+        return _contrast(
+            query, key, target, None, query.new_zeros(len(query)), others, weight, temperature, unit, reduction
+        )
+    positive = (query * key[target]).sum(dim=1) / temperature
+    floor = torch.logaddexp(torch.zeros_like(positive), extra - positive)
+    return _contrast(query, key, None, positive, floor, others, weight, temperature, unit, reduction)
+
+
+def several_positives(
+    query: Tensor,
+    key: Tensor,
+    mean_logit: Tensor,
+    positives: Tensor,
+    *,
+    temperature: float | Tensor,
+    excluded: Tensor,
+    weight: Tensor | None = None,
+    unit: bool = False,
+    reduction: str = "mean",
+    gather: bool = False,
+) -> Tensor:
+    r"""Mean over an anchor's positives of the cross entropy of picking each.
+
+    .. math:: \ell_i = -\frac{w_i}{|P(i)|} \sum_{p \in P(i)} \log \frac{e^{s_{ip}}}{\sum_{k \notin X_i} e^{s_{ik}}}
+              = w_i \Big( \log \sum_{k \notin X_i} e^{s_{ik}} - \bar s_i \Big)
+
+    Args:
+        mean_logit: s̄, ``(N,)``, the mean logit of each anchor's positives.
+        positives: ``(N,)``, how many it has; an anchor without any costs 0 and is left out of the mean.
+        weight: w, ``(N,)``; 1 if left out.
+        query, key, temperature, excluded, unit, gather: as for :func:`one_positive`.
+    """
+    valid = positives > 0
+    weight = valid.to(query.dtype) if weight is None else valid * weight
+    weight = row_weights(query, weight, valid.sum(), reduction, gather)
+    floor = torch.where(valid, -torch.inf, 0.0).to(query.dtype)  # finite where the weight is 0
+    return _contrast(query, key, None, mean_logit, floor, excluded, weight, temperature, unit, reduction)
+
+
+def _contrast(query, key, target, positive, floor, excluded, weight, temperature, unit, reduction) -> Tensor:
+    """The formula above for every row, times its weight, reduced. p is ``positive``, or the logit of ``target``."""
     largest = 1 / temperature if unit else math.inf  # logit
     if isinstance(temperature, Tensor):
         query, temperature = query / temperature, 1.0
-    if target is not None:
-        excluded = target[:, None] if excluded is None else torch.cat([target[:, None], excluded], dim=1)
     if len(query) * len(key) <= DENSE or len(key) == excluded.shape[1]:
-        rows = dense_rows(query @ key.T / temperature, target, positive, floor, excluded)
+        rows = dense_rows(product(query, key) / temperature, target, positive, floor, excluded)
         return rows * weight if reduction == "none" else rows @ weight
+    if transformed():
+        raise RuntimeError(
+            f"torch.func cannot transform a loss of {len(query)} anchors and {len(key)} candidates: above {DENSE} "
+            "pairs the gradient is formed together with the value, tile by tile, and no step of it is kept"
+        )
     bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
     constants = target, excluded, 1 / temperature, bounded
     if reduction == "none":

@@ -1,9 +1,12 @@
 """What every loss needs: the checks of its arguments and the reduction of its values."""
 
+import math
+
 import torch
 from torch import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
+IGNORED = -100  # the label of what PyTorch's cross entropy skips, and Hugging Face's collators pad with
 
 
 def reduce(values: Tensor, reduction: str, valid: Tensor | None = None) -> Tensor:
@@ -41,7 +44,10 @@ def labelled(embeddings: Tensor, labels: Tensor) -> Tensor:
         raise TypeError(f"labels must be a tensor of integers, got {kind}")
     if labels.shape != embeddings.shape[:1]:
         raise ValueError(f"labels must have shape ({len(embeddings)},), one a row, got {tuple(labels.shape)}")
-    return labels.to(embeddings.device, torch.int64)
+    labels = labels.to(embeddings.device, torch.int64)
+    if not _holds((labels != IGNORED).all()):
+        raise ValueError(f"label {IGNORED}, which PyTorch's losses ignore, would be a class here: leave its rows out")
+    return labels
 
 
 def floating(**tensors: Tensor) -> None:
@@ -59,11 +65,33 @@ def one_of(choices, **options: str) -> None:
 
 def above_zero(**numbers: float) -> None:
     for name, number in numbers.items():
-        if not number > 0:  # also catches NaN
+        if not _holds(number > 0):  # also catches NaN
             raise ValueError(f"{name} must be positive, got {number}")
+        _finite(name, number)
 
 
 def not_negative(**numbers: float) -> None:
     for name, number in numbers.items():
-        if not number >= 0:
+        if not _holds(number >= 0):
             raise ValueError(f"{name} must not be negative, got {number}")
+        _finite(name, number)
+
+
+def no_negative_weight(weights: Tensor) -> None:
+    if not _holds((weights >= 0).all()):
+        raise ValueError(f"negative_weights must not be negative, got {weights.min().item():.3g}")
+    if not _holds((weights < math.inf).all()):
+        raise ValueError("negative_weights must be finite, got inf")
+
+
+def _finite(name: str, number: float) -> None:
+    if not _holds(number < math.inf):
+        raise ValueError(f"{name} must be finite, got {number}")
+
+
+def _holds(condition: bool | Tensor) -> bool:
+    """Whether a condition on values is met. Inside ``torch.func.vmap`` nobody can tell: it is taken for met."""
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return True

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import contrast, dense_rows, log_add, row_weights
+from clt.losses._contrast import dense_rows, log_add, one_positive, row_weights
 from clt.losses._gather import gather_rows
-from clt.losses._shared import above_zero, floating, one_of, same_shape
-from clt.similarity import full_precision, normalize
+from clt.losses._shared import above_zero, floating, no_negative_weight, one_of, same_shape
+from clt.similarity import full_precision, normalize, product
+
+NOTHING = -1e30  # the logarithm of a weight of 0 that can be multiplied by 0
 
 
 @full_precision
@@ -73,18 +75,17 @@ def info_nce_loss(
     unit = similarity == "cosine" and (negative_weights is None or negatives.dim() == 3)
     options = {"temperature": temperature, "unit": unit, "reduction": reduction, "gather": gather}
     if negatives is None:
-        return contrast(query, key, target=target, **options)
+        return one_positive(query, key, target, **options)
     if negatives.dim() == 3:
-        score = (query * positive).sum(dim=1) / temperature
-        own = _weigh(torch.einsum("nd,nkd->nk", query, negatives) / temperature, negative_weights)
-        floor = log_add(own - score[:, None], torch.zeros_like(score))
-        return contrast(query, key, positive=score, floor=floor, excluded=target[:, None], **options)
+        own = _weigh(product(query[:, None], negatives)[:, 0] / temperature, negative_weights)
+        extra = log_add(own, own.new_full((len(own),), -torch.inf))
+        return one_positive(query, key, target, extra=extra, **options)
     if negative_weights is not None:  # [q, τ] · [n, log p] / τ = q · n / τ + log p, and log p = 0 for the positives
-        kept = negative_weights > 0
-        negatives = torch.cat([negatives[kept], negative_weights[kept, None].log()], dim=1)
+        log_weights = _weigh(torch.zeros_like(negative_weights), negative_weights).clamp_min(NOTHING)
+        negatives = torch.cat([negatives, log_weights[:, None]], dim=1)
         query = torch.cat([query, temperature * query.new_ones(len(query), 1)], dim=1)
         key = torch.cat([key, key.new_zeros(len(key), 1)], dim=1)
-    return contrast(query, torch.cat([key, gather_rows(negatives, gather)[0]]), target=target, **options)
+    return one_positive(query, torch.cat([key, gather_rows(negatives, gather)[0]]), target, **options)
 
 
 def _score(similarity, query, positive, negatives, weights, temperature, gather) -> tuple[Tensor, Tensor]:
@@ -130,5 +131,4 @@ def _check_negatives(query: Tensor, negatives: Tensor | None, weights: Tensor | 
         if weights.shape != negatives.shape[:-1]:
             expected = tuple(negatives.shape[:-1])
             raise ValueError(f"negative_weights must have shape {expected}, got {tuple(weights.shape)}")
-        if (weights < 0).any():
-            raise ValueError(f"negative_weights must not be negative, got {weights.min().item():.3g}")
+        no_negative_weight(weights)

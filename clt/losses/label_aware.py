@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.losses._contrast import contrast
+from clt.losses._contrast import several_positives
 from clt.losses._shared import above_zero, floating, labelled, one_of, same_shape
 from clt.losses.sup_con import mean_positive_cosine
 from clt.similarity import full_precision, normalize
@@ -55,21 +55,19 @@ def label_aware_loss(
     one_of(("outside", "inside"), positive_weight=positive_weight)
     anchors = normalize(embeddings)
     log_weights = F.log_softmax(class_logits, dim=1)
-    own_weight = log_weights.gather(1, labels[:, None])[:, 0]
+    log_own_weight = log_weights.gather(1, labels[:, None])[:, 0]
     cosine, positives = mean_positive_cosine(anchors, labels, anchors, labels, start=0)
     score = cosine / temperature
-    valid = positives > 0
     outside = positive_weight == "outside"
-    return contrast(
+    return several_positives(
         # [z_i, τ log w_i] · [z_k, one-hot y_k] / τ = s_ik + log w_{i, y_k}
         torch.cat([anchors, temperature * log_weights], dim=1),
         torch.cat([anchors, F.one_hot(labels, class_logits.shape[1])], dim=1),
+        score if outside else score + log_own_weight,
+        positives,
         temperature=temperature,
-        positive=score if outside else score + own_weight,
-        floor=torch.where(valid, -torch.inf, 0.0).to(score.dtype),
         excluded=torch.arange(len(anchors), device=anchors.device)[:, None],
-        weight=valid * own_weight.exp() if outside else valid.to(score.dtype),
-        count=valid.sum(),
+        weight=log_own_weight.exp() if outside else None,
         reduction=reduction,
     )
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import contrast
+from clt.losses._contrast import one_positive, several_positives
 from clt.losses._gather import gather_rows
 from clt.losses._shared import above_zero, same_shape
 from clt.similarity import full_precision, normalize
@@ -39,11 +39,11 @@ def nt_xent_loss(
     views = normalize(torch.cat([view1, view2]))
     candidates, start = gather_rows(views, gather)
     own = torch.arange(start, start + len(views), device=views.device)
-    return contrast(
+    return one_positive(
         views,
         candidates,
+        own.roll(len(view1)),
         temperature=temperature,
-        target=own.roll(len(view1)),
         excluded=own[:, None],
         unit=True,
         reduction=reduction,
@@ -71,12 +71,12 @@ def nt_xent_terms(view1: Tensor, view2: Tensor, *, temperature: float = 0.5) -> 
     above_zero(temperature=temperature)
     view1, view2 = normalize(view1), normalize(view2)
     views = torch.cat([view1, view2])
-    log_sums = contrast(
+    log_sums = several_positives(
         views,
         views,
+        views.new_zeros(len(views)),  # relative to nothing: the plain log-sum-exp
+        views.new_ones(len(views)),
         temperature=temperature,
-        positive=views.new_zeros(len(views)),  # relative to nothing: the plain log-sum-exp
-        floor=views.new_full((len(views),), -torch.inf),
         excluded=torch.arange(len(views), device=views.device)[:, None],
         unit=True,
     )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import contrast
+from clt.losses._contrast import one_positive
 from clt.losses._gather import gather_rows
 from clt.losses._shared import above_zero, not_negative, same_shape
 from clt.losses.info_nce import info_nce_loss
@@ -53,16 +53,15 @@ def simcse_loss(
     positives, start = gather_rows(positive, gather)
     key = torch.cat([positives, gather_rows(hard_negative, gather)[0]])
     own = torch.arange(start, start + len(anchor), device=anchor.device)
-    score = (anchor * positive).sum(dim=1) / temperature
-    hard_score = (anchor * hard_negative).sum(dim=1) / temperature
-    log_alpha = torch.tensor(float(hard_negative_weight), dtype=score.dtype, device=score.device).log()
-    return contrast(
+    own_hard = (anchor * hard_negative).sum(dim=1) / temperature
+    log_alpha = torch.tensor(float(hard_negative_weight), dtype=anchor.dtype, device=anchor.device).log()
+    return one_positive(
         anchor,
         key,
+        own,
         temperature=temperature,
-        positive=score,
-        floor=torch.logaddexp(torch.zeros_like(score), hard_score + log_alpha - score),
-        excluded=torch.stack([own, own + len(positives)], dim=1),
+        excluded=own[:, None] + len(positives),
+        extra=own_hard + log_alpha,
         unit=True,
         reduction=reduction,
         gather=gather,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import contrast
+from clt.losses._contrast import several_positives
 from clt.losses._gather import gather_rows
 from clt.losses._shared import above_zero, floating, labelled, same_shape
 from clt.similarity import full_precision, normalize
@@ -52,16 +52,13 @@ def sup_con_loss(
     candidates, start = gather_rows(anchors, gather)
     candidate_labels = gather_rows(labels, gather)[0]
     cosine, positives = mean_positive_cosine(anchors, labels, candidates, candidate_labels, start)
-    valid = positives > 0
-    loss = contrast(
+    loss = several_positives(
         anchors,
         candidates,
+        cosine / temperature,
+        positives,
         temperature=temperature,
-        positive=cosine / temperature,
-        floor=torch.where(valid, -torch.inf, 0.0).to(cosine.dtype),
         excluded=start + torch.arange(len(anchors), device=anchors.device)[:, None],
-        weight=valid.to(cosine.dtype),
-        count=valid.sum(),
         unit=True,
         reduction=reduction,
         gather=gather,

@@ -1,4 +1,9 @@
-"""The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction."""
+"""The shape of a cloud of embeddings: positives close, everything else spread out, no favourite direction.
+
+Half-precision input is computed, and returned, in float32.
+"""
+
+import math
 
 import torch
 from torch import Tensor
@@ -59,7 +64,7 @@ def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
     distance = squared_euclidean(normalize(x))
     i, j = torch.triu_indices(len(x), len(x), offset=1, device=x.device)
     pairs = distance[i, j].mul(-t)
-    return torch.logsumexp(pairs, dim=0) - torch.log(torch.tensor(len(pairs), dtype=pairs.dtype, device=x.device))
+    return torch.logsumexp(pairs, dim=0) - math.log(len(pairs))
 
 
 @full_precision

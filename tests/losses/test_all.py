@@ -1,5 +1,7 @@
 """What holds for every contrastive loss: it is its formula, in value and gradient, in every precision and layout."""
 
+import itertools
+
 import pytest
 import torch
 from cases import CASES, CASES_AND_PATHS, TILED, Case
@@ -133,18 +135,19 @@ def test_autocast_changes_nothing(case, path):
             assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("case", TILED, ids=repr)
-def test_autocast_around_the_backward_pass_of_tiles(case, tiles):
+@EVERY_CASE_AND_PATH
+def test_autocast_around_the_backward_pass_changes_nothing(case, path):
+    if case.name == "info_nce, bilinear":
+        pytest.skip("the matrix products of that similarity are the caller's own")
     inputs = needing_gradients(case.inputs(dtype=torch.float32))
     for reduction in ("mean", "none"):
         loss = case.loss(*inputs, reduction=reduction)
-        upstream = torch.rand(loss.shape)
+        upstream = 65536 * torch.rand(loss.shape)  # the loss scale that training in half precision begins with
         expected = torch.autograd.grad(loss, inputs, upstream, retain_graph=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = torch.autograd.grad(loss, inputs, upstream)
-        # what lies around the tiles is PyTorch's own, which would round a matrix product to 8 bits here
-        for a, b in zip(found, expected, strict=True):
-            assert torch.allclose(a, b, rtol=1e-2, atol=1e-2 * b.abs().max().item())
+        for dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast("cpu", dtype=dtype):
+                found = torch.autograd.grad(loss, inputs, upstream, retain_graph=True)
+            assert all(map(torch.equal, found, expected))
 
 
 @EVERY_CASE_AND_PATH
@@ -197,3 +200,50 @@ def test_the_size_of_a_tile_does_not_matter(case, dtype, elements, monkeypatch):
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
     for whole, tiled in zip(*results, strict=True):
         assert torch.allclose(whole, tiled, rtol=tolerance, atol=tolerance * whole.abs().max().item())
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_torch_func_transforms_small_inputs(case, dense):
+    inputs, along, every = case.inputs(), case.inputs(seed=1), tuple(range(len(case.shapes)))
+    differentiable = needing_gradients(inputs)
+    expected = gradients(case.loss(*differentiable), differentiable)
+    for found, wanted in zip(torch.func.grad(case.loss, every)(*inputs), expected, strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-10, atol=1e-13)
+    value, change = torch.func.jvp(case.loss, tuple(inputs), tuple(along))
+    assert value.item() == pytest.approx(case.loss(*inputs).item(), rel=1e-12)
+    assert change.item() == pytest.approx(sum((g * a).sum() for g, a in zip(expected, along, strict=True)).item())
+    batches = [torch.stack(pair) for pair in zip(inputs, along, strict=True)]
+    one_by_one = torch.stack([case.loss(*inputs, reduction="none"), case.loss(*along, reduction="none")])
+    assert torch.allclose(torch.func.vmap(lambda *x: case.loss(*x, reduction="none"))(*batches), one_by_one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_torch_func_under_autocast(case, dense):
+    if case.name == "info_nce, bilinear":
+        pytest.skip("the matrix products of that similarity are the caller's own")
+    inputs, every = case.inputs(dtype=torch.float32), tuple(range(len(case.shapes)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.func.grad(case.loss, every)(*inputs)
+    assert all(map(torch.equal, found, torch.func.grad(case.loss, every)(*inputs)))
+
+
+def test_hessians_by_torch_func(dense):
+    case = next(case for case in CASES if case.name == "simcse, weighted hard negatives")
+    inputs = case.inputs()
+    expected = torch.autograd.functional.hessian(case.loss, tuple(inputs))
+    for outer, inner in itertools.product((torch.func.jacfwd, torch.func.jacrev), repeat=2):
+        found = outer(inner(case.loss, (0, 1, 2)), (0, 1, 2))(*inputs)
+        for row, wanted in zip(found, expected, strict=True):
+            assert all(map(torch.allclose, row, wanted))
+
+
+@pytest.mark.parametrize("case", TILED, ids=repr)
+def test_torch_func_is_told_why_it_cannot_transform_tiles(case, tiles):
+    inputs = case.inputs()
+    for transform in (
+        lambda: torch.func.grad(case.loss)(*inputs),
+        lambda: torch.func.vmap(case.loss)(*(x[None] for x in inputs)),
+        lambda: torch.func.jvp(case.loss, tuple(inputs), tuple(inputs)),
+    ):
+        with pytest.raises(RuntimeError, match="no step of it is kept"):
+            transform()

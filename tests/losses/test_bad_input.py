@@ -1,11 +1,14 @@
 """Bad input gets one clear error that says what came and what was expected."""
 
+import math
+
 import pytest
 import torch
 
 from clt import losses
 
 X = torch.randn(4, 3)
+NAN = torch.tensor([1.0, torch.nan, 1.0, 1.0])
 LABELS = torch.tensor([0, 1, 0, 1])
 LOGITS = torch.randn(4, 2)
 
@@ -49,6 +52,18 @@ def test_temperature(call, temperature):
         call(temperature)
 
 
+@pytest.mark.parametrize("call", TEMPERATURES)
+def test_an_infinite_temperature(call):
+    with pytest.raises(ValueError, match="temperature must be finite, got inf"):
+        call(math.inf)
+
+
+@pytest.mark.parametrize("mining", ["all", "hard", "semi-hard"])
+def test_an_infinite_margin(mining):
+    with pytest.raises(ValueError, match="margin must be finite, got inf"):
+        losses.batch_triplet_loss(X, LABELS, margin=math.inf, mining=mining)
+
+
 @pytest.mark.parametrize("call", TWO_OF_A_SHAPE)
 def test_shapes(call):
     with pytest.raises(ValueError, match=r"shapes must be equal, got .* \(4, 3\).*\(2, 3\)"):
@@ -79,6 +94,10 @@ def test_labels(call):
         call(X[:0], LABELS[:0])
     with pytest.raises(ValueError, match=r"embeddings must have shape"):
         call(X[:, None, None], LABELS)
+    with pytest.raises(ValueError, match=r"label -100, which PyTorch's losses ignore"):
+        call(X, LABELS.masked_fill(LABELS == 1, -100))
+    if call is not LABELLED[2]:  # whose labels count its columns
+        assert torch.equal(call(X, LABELS - 1), call(X, LABELS))  # any other number will do
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.bool])
@@ -104,10 +123,14 @@ def test_labels_of_any_integer_type(call, dtype):
             r"weights must have shape \(4,\), got \(3,\)",
         ),
         (lambda: losses.info_nce_loss(X, X, X, -torch.ones(4)), ValueError, "must not be negative, got -1"),
+        (lambda: losses.info_nce_loss(X, X, X, NAN), ValueError, "negative_weights must not be negative, got nan"),
+        (lambda: losses.info_nce_loss(X, X, X[:, None], NAN[:, None]), ValueError, "must not be negative, got nan"),
+        (lambda: losses.info_nce_loss(X, X, X, 1 / NAN.nan_to_num(0)), ValueError, "negative_weights must be finite"),
         (lambda: losses.info_nce_loss(X, X, X, torch.ones(4).long()), TypeError, "negative_weights must be a tensor"),
         (lambda: losses.info_nce_loss(X, X, similarity="cos"), ValueError, "one of 'cosine', 'dot', got 'cos'"),
         (lambda: losses.info_nce_loss(X, X, similarity=torch.dist), ValueError, r"return shape \(4, 4\), got \(\)"),
         (lambda: losses.simcse_loss(X, X, X, hard_negative_weight=-1), ValueError, "hard_negative_weight must not be"),
+        (lambda: losses.simcse_loss(X, X, X, hard_negative_weight=math.inf), ValueError, "weight must be finite"),
         (lambda: losses.label_aware_loss(X, LABELS, LOGITS[:2]), ValueError, r"\(4, C\), got \(2, 2\)"),
         (lambda: losses.label_aware_loss(X, LABELS, LOGITS[:, :1]), ValueError, r"labels must lie in 0..0, got 0..1"),
         (lambda: losses.label_aware_loss(X, LABELS - 1, LOGITS), ValueError, r"labels must lie in 0..1, got -1..0"),
@@ -124,6 +147,9 @@ def test_labels_of_any_integer_type(call, dtype):
         (lambda: losses.negative_sampling_loss(X, X, X[:, None][:, :0]), ValueError, r"with K > 0, got \(4, 0, 3\)"),
         (lambda: losses.twin_loss(X, X, X, X), ValueError, r"margin must have shape \(4,\), got \(4, 3\)"),
         (lambda: losses.ifcl_loss(X, X, X, X[:, 0], twin_weight=-1), ValueError, "twin_weight must not be negative"),
+        (lambda: losses.ifcl_loss(X, X, X, X[:, 0], twin_weight=math.inf), ValueError, "twin_weight must be finite"),
+        (lambda: losses.triplet_loss(X, X, X, margin=math.inf), ValueError, "margin must be finite, got inf"),
+        (lambda: losses.margin_triplet_loss(X, X, X, margin=math.inf), ValueError, "margin must be finite, got inf"),
     ],
 )
 def test_the_rest(call, error, message):
