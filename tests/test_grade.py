@@ -1,6 +1,8 @@
 """``clt grade``: every submission gets its row, whatever it does, and nothing it prints or stores counts."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -116,16 +118,35 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path):
     assert "\r\n'=1+1,graded,1,1,1,passed,\r\n" in (tmp_path / "g.csv").read_bytes().decode("utf-8-sig")
 
 
+def test_a_name_or_message_that_is_no_text_does_not_end_the_run(tmp_path):
+    write_csv([Submission("\udceb", grades={"twin_loss": Grade(0, "wrong", "\ud800 \0")})], tmp_path / "g.csv")
+    assert "\r\n\\udceb,graded,0,1,0,wrong,\\ud800 \ufffd\r\n" in (tmp_path / "g.csv").read_bytes().decode("utf-8-sig")
+
+
+def test_a_judge_that_died_between_two_submissions_costs_nobody_a_point(tmp_path):
+    write(tmp_path / "ada.ipynb", *exercises(TRIPLET))
+    with Grader(30, 1.5) as grader:
+        assert grader.grade(tmp_path / "ada.ipynb", "ada").points == 1
+        if grader.process:  # where there is no fork it has ended already
+            os.kill(grader.process.pid, signal.SIGKILL)
+        assert grader.grade(tmp_path / "ada.ipynb", "ada").points == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "is not a folder"),
         (["."], "there is no notebook"),
         ([".", "--seconds", "0"], "--seconds"),
+        (["handed in", "--output", "."], "it is a folder"),
+        (["handed in", "--output", "nowhere/grades.csv"], "No such file or directory"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "handed in").mkdir(exist_ok=True)
+    if arguments[0] == "handed in":
+        write(tmp_path / "handed in" / "ada.ipynb", *exercises(TRIPLET))
     result = CliRunner().invoke(main, ["grade", *arguments])
     assert result.exit_code == 2
     assert message in result.output

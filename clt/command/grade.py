@@ -96,13 +96,18 @@ class Grader:
 
     def _judge(self, path: Path, submission: Submission) -> list[str]:
         """Let one process judge what has no grade yet, until it is done or has to be ended: the exercises found."""
-        exercises, at, ended, grades = [], "", None, submission.grades
+        exercises, at, ended, grades, heard = [], "", None, submission.grades, False
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             graded = {exercise: grade.points for exercise, grade in grades.items()}
-            key = self._send(notebook=str(path), folder=folder, memory=self.memory, graded=graded)
+            order = {"notebook": str(path), "folder": folder, "memory": self.memory, "graded": graded}
+            key = self._send(order)
             deadline = time.monotonic() + max(STARTING, self.seconds)
             while ended is None:
                 event = self._receive(key)
+                if "exit" in event and not heard and self.served > 1:  # ended by an earlier submission
+                    key = self._send(order)
+                    continue
+                heard = heard or bool(event)
                 if "exercises" in event or "at" in event:
                     exercises, at = event.get("exercises", exercises), event.get("at", at)
                     deadline = time.monotonic() + self.seconds
@@ -128,10 +133,11 @@ class Grader:
                 grades[at] = ended
         return exercises
 
-    def _send(self, **order) -> str:
+    def _send(self, order: dict) -> str:
         """Give an order to a process that waits for one, and return the key of what will be said about it."""
         if self.process is None or self.process.poll() is not None:
             self._start()
+        self.served += 1
         key = secrets.token_hex()
         with suppress(OSError):  # it died before it could read
             self.process.stdin.write(json.dumps({"key": key, **order}) + "\n")
@@ -160,7 +166,7 @@ class Grader:
             encoding="utf-8", errors="replace", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        self.events = queue.Queue()
+        self.events, self.served = queue.Queue(), 0
         threading.Thread(target=read_events, args=(self.process.stdout, self.events), daemon=True).start()
 
     def _started(self) -> list[psutil.Process]:

@@ -49,7 +49,7 @@ def main() -> None:
         importlib.import_module(module)
     torch.set_num_threads(1)
     ours, theirs = _two_copies_of_checks()
-    shell = _shell()
+    shell = make_shell()
     for line in sys.stdin:
         order = json.loads(line)
         if not FORKS:
@@ -93,7 +93,7 @@ def _two_copies_of_checks() -> tuple[types.ModuleType, types.ModuleType]:
     return ours, importlib.import_module("clt.checks")
 
 
-def _shell() -> InteractiveShell:
+def make_shell() -> InteractiveShell:
     """IPython, as in a notebook, but for the commands of a system shell: those do nothing."""
 
     class Shell(InteractiveShell):
