@@ -55,8 +55,8 @@ def test_a_solution_is_reached_by_a_choice_alone():
     stub, solution = ("exercise", "x = None\nchecks.slope(x)"), ("solution", "x_solution = 1")
     choice = "x = checks.choose(x, x_solution)"
     assert needed("x = None", solution, "checks.slope(x_solution)") == ["checks.slope(x_solution)"]
-    assert needed(stub, solution, choice, "checks.share(x)", exercise="share") == [
-        "x_solution = 1", "x = checks.choose(None, x_solution)", "checks.share(x)",
+    assert needed(stub, solution, choice, "checks.share(x + 1)", exercise="share") == [
+        "x_solution = 1", "x = checks.choose(None, x_solution)", "checks.share(x + 1)",
     ]  # fmt: skip
     assert "x = None" in needed(stub, choice, "checks.share(x)", exercise="share"), "no solution, no choice"
     old = program(stub, ("solution", "x = 1\nchecks.slope(x)"))
@@ -78,7 +78,7 @@ def answers(monkeypatch):
     checks = SimpleNamespace(
         _EXERCISES=dict.fromkeys(NAMES),
         Report=Report,
-        slope=lambda value: Report("slope", None if value is None else abs(value - 2) < 1e-6, "Not 2."),
+        slope=lambda value: Report("slope", None if value in (None, ...) else abs(value - 2) < 1e-6, "Not 2."),
         share=lambda part, *, of: Report("share", part / of == 0.5, "Not half."),
         collapse=lambda temperature, found: Report("collapse", found["spread"] < 0.1, f"At {temperature} it holds."),
     )
@@ -111,12 +111,21 @@ def test_an_experiment_brings_what_it_found(answers):
     assert last(answers(data, trial, "for t in (1, 0.001):\n    train(t)\n    " + check), "collapse") == (1, "passed")
 
 
+def test_a_value_may_stand_below_its_stub(answers):
+    stub, choice = ("exercise", "slope = ...\nchecks.slope(None)"), "slope = checks.choose(slope, slope_solution)"
+    solution, again = ("solution", "slope_solution = 2"), "checks.slope(slope)"
+    assert last(answers(stub, "slope = 2"), "slope") == (1, "passed")
+    assert last(answers(stub, solution, choice), "slope") == (0, "not attempted")
+    assert last(answers(stub, solution, choice, again), "slope") == (0, "not attempted")
+    assert last(answers(stub, solution, choice, "slope = 2", again), "slope") == (1, "passed")
+
+
 def test_several_objects_some_by_name(answers):
     assert last(answers("n = 4", "checks.share(n / 2, of=n)"), "share") == (1, "passed")
 
 
 def test_a_choice_gives_later_exercises_the_solution_and_this_one_nothing(answers):
     stub, solution = ("exercise", "x = 3\nchecks.slope(x)"), ("solution", "x_solution = 2")
-    made = answers(stub, solution, "x = checks.choose(x, x_solution)", ("exercise", "checks.share(x, of=4)"))
+    made = answers(stub, solution, "x = checks.choose(x, x_solution)", ("exercise", "checks.share(x - 1, of=2)"))
     assert last(made, "slope") == (0, "wrong")
     assert last(made, "share") == (1, "passed")

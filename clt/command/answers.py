@@ -115,9 +115,10 @@ class Answers:
         return any(callable(o) and (_in_package(o) or any(o is s for s in self.solutions)) for o in objects)
 
     def _check_bound(self, name: str) -> None:
-        found = self.space.get(name)
+        found, value_wanted = self.space.get(name), not callable(self._reference(name))
         with suppress(BaseException):
-            if callable(found) and not self._is_given([found]) and not any(found is o for o in self.checked):
+            known = any(found is o for o in (*self.checked, *self.solutions)) or self._is_given([found])
+            if name in self.space and not known and (value_wanted or callable(found)):
                 self.check(name, found)
 
     def choose(self, student=None, solution=None):
@@ -143,13 +144,15 @@ class Answers:
 
     def replace(self, name: str) -> None:
         """Put the right function in place of a wrong one: what builds on it shall not suffer."""
-        reference = getattr(self.ours._EXERCISES[name], "reference", None)
-        if callable(reference):
+        if callable(reference := self._reference(name)):
             self.replaced[name] = self.space[name] = reference
 
+    def _reference(self, name: str):
+        return getattr(self.ours._EXERCISES[name], "reference", None)
 
-def _in_package(function) -> bool:
-    return inspect.isfunction(function) and str(function.__module__).startswith("clt.")
+
+def _in_package(answer) -> bool:
+    return (inspect.isfunction(answer) or inspect.isclass(answer)) and str(answer.__module__).startswith("clt.")
 
 
 @contextmanager

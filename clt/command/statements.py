@@ -33,6 +33,7 @@ class Statement:
     reads_later: set[str] = field(default_factory=set)  # inside functions: when they are called
     changes: set[str] = field(default_factory=set)  # the objects of these names may be others afterwards
     checks: set[str] = field(default_factory=set)
+    answers: set[str] = field(default_factory=set)  # names that are handed to a check as they are
     chooses: bool = False
 
     @property
@@ -143,6 +144,7 @@ def read_program(
         _look(statement, names, aliases, direct)
     statements = _without_solutions(statements)
     _forget_modules_and_functions(statements)
+    statements = _without_given_answers(statements)
     for name in names:
         cells_of = {s.cell for s in statements if name in s.checks} | _tagged(statements, name, names)
         if cells_of:
@@ -191,7 +193,9 @@ def _look(statement: Statement, names: set[str], aliases: set[str], direct: dict
             called = direct.get(node.func.id, "") if isinstance(node.func, ast.Name) else ""
             if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in aliases:
                 called = node.func.attr
-            statement.checks |= {called} & names
+            if called in names:
+                statement.checks.add(called)
+                statement.answers |= {a.id for a in node.args if isinstance(a, ast.Name)}
             if called == "choose":
                 statement.chooses = True
                 if len(node.args) > 1:  # the choice here is the solution's: what the student has is not waited for
@@ -252,6 +256,17 @@ def _without_solutions(statements: list[Statement]) -> list[Statement]:
         if s.solution and "solution" in s.tags and (s.checks or s.binds & ours - _own_solutions(s)):
             continue
         kept.append(s)
+    return kept
+
+
+def _without_given_answers(statements: list[Statement]) -> list[Statement]:
+    """Take out checks of what a choice gave: it may be the solution."""
+    program = Program(statements, {}, {})
+    kept = []
+    for i, s in enumerate(statements):
+        sources = [j for name in s.answers for j in program._writers(name, i, i)]
+        if not any(statements[j].chooses for j in sources):
+            kept.append(s)
     return kept
 
 
