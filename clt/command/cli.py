@@ -300,9 +300,10 @@ def doctor(online: bool) -> None:
 def grade(folder: Path, output: Path, seconds: float, memory: float) -> None:
     """Check the exercises of every notebook in FOLDER and below, and write a table.
 
-    Each notebook is judged in a process of its own: its setup, imports, parameters and definitions run, then each
-    exercise cell, then the check of that exercise, called anew: stored outputs do not count. Training cells do not run.
-    An endless loop, a crash or too much memory costs the exercise in which it happens, and nobody else.
+    Each notebook is judged in a process of its own. Of its cells runs what the checks need: what they are handed, and
+    the imports, constants, functions and data that it is made of. Stored outputs do not count, and training that no
+    exercise needs does not run. A right answer has its point wherever it stands. An endless loop, a crash or too much
+    memory costs the exercise in which it happens, and nobody else.
 
     The table has a row for each notebook: name, status, points, and for each exercise points (1 or 0), status and
     diagnosis. The submitted code runs with your rights: grade in a container what you would not run yourself.

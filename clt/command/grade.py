@@ -87,8 +87,9 @@ class Grader:
         submission, waiting = Submission(name), True
         try:
             while waiting:
+                before = len(submission.grades)
                 exercises = self._judge(path.absolute(), submission)
-                waiting = any(exercise not in submission.grades for exercise in exercises)
+                waiting = before < len(submission.grades) < len(exercises)
         except Exception as error:  # a full disk, no more processes: the next submission may fare better
             submission.status = f"error: {type(error).__name__}: {error}"
             self._end()
@@ -128,8 +129,8 @@ class Grader:
         if not exercises and submission.status == "graded":
             submission.status = f"error: {ended.diagnosis if ended else 'it holds no exercise cell'}"
         if ended and exercises:
-            at = at or exercises[0]
-            if at not in grades or grades[at].status != "wrong":  # that it is wrong was known before
+            at = at or next(exercise for exercise in exercises if exercise not in grades)
+            if at not in grades or grades[at].status not in ("passed", "wrong"):  # those were known before it ended
                 grades[at] = ended
         return exercises
 
