@@ -3,9 +3,13 @@
 import ast
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from submissions import TRIPLET, exercises, write
+
+from clt.command.grade import Grader
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = sorted(path for folder in ("clt", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
@@ -78,7 +82,7 @@ def calling(*names: str) -> set[str]:
 
 
 def test_only_the_grader_runs_source_text():
-    assert calling("exec", "eval") == {"clt/command/judge.py"}
+    assert calling("exec", "eval") == {"clt/command/answers.py"}
 
 
 def test_only_grader_runner_and_tools_start_processes():
@@ -96,3 +100,21 @@ def test_jupyter_is_local_and_keeps_its_token():
 
 def test_the_page_is_there_and_names_this_file():
     assert "tests/test_safety.py" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
+def test_a_submission_starts_no_shell_and_installs_nothing(tmp_path):
+    """``!command``, ``%pip`` and their kin do nothing while it is graded."""
+    touch = f"{sys.executable} -c \"open(r'{tmp_path / 'touched'}', 'w')\""
+    lines = (
+        f"!{touch}",
+        f"names = !{touch}",
+        f"%system {touch}",
+        "%pip install nothing",
+        f"here = get_ipython().getoutput({touch!r})",
+    )
+    write(tmp_path / "a.ipynb", *exercises("\n".join([*lines, TRIPLET.replace("square", "abs", 1)])))
+    with Grader(60, 1.5) as grader:
+        assert grader.grade(tmp_path / "a.ipynb", "a").grades["triplet_loss"].status == "wrong", (
+            "all of its cell has run"
+        )
+    assert not (tmp_path / "touched").exists()
