@@ -107,7 +107,10 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
     "closes what it prints to": inside("sys.stdout.close()\nos.closerange(0, 3)"),
     "leaves a process behind": inside(LEAVING),
     "leaves a thread behind": inside("threading.Thread(target=time.sleep, args=(600,)).start()"),
-    "ends a moment after its check": [*inside("threading.Timer(1, os._exit, (3,)).start()"), ("exercise", MASK_STUB.replace("raise NotImplementedError", "import time; time.sleep(3)"))],
+    "ends a moment after its check": [
+        *inside("threading.Timer(1, os._exit, (3,)).start()"),
+        ("exercise", MASK_STUB.replace("raise NotImplementedError", "import time; time.sleep(3)")),
+    ],
     "moves away": inside("os.chdir(os.sep)"),
     "solves it in the new form": [*cell(TRIPLET), ("solution", f"{SOLUTION}\n\n\n{CHOICE}")],
     "solves it below the solution": [*cell(STUB), ("solution", SOLUTION), ("", CHOICE), ("", DEFINITION)],
