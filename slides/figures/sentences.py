@@ -195,7 +195,7 @@ def sentences_plane() -> Figure:
 @figure
 def sentences_spoilt() -> Figure:
     names = {
-        "labels as above": "labels",
+        "labels, 60 steps": "labels",
         "no contradictions": "entailment only",
         "temperature 1": "temperature 1",
         "lists filtered apart": "lists filtered apart",
