@@ -53,9 +53,9 @@ def _sts(year: str, revision: str, citation: str, files: Mapping[str, str]) -> E
 
 
 EMBEDDED = (
-    _own("sts", "1,800 sentence pairs with a similarity from 0 to 5, proposed by a language model", (*PAIR, "topic"), "csv"),
+    _own("sts", "1,800 sentence pairs, scored by a language model from 0 to 5", (*PAIR, "topic"), "csv"),
     _own("nli", "2,500 premises, each entailed, neutral and contradicted", ("premise", *NLI_NAMES, "topic"), "csv"),
-    _own("emotions", "3,200 situations in the first person, each written for one of 32 emotions", ("text", "label"), "csv"),
+    _own("emotions", "3,200 situations in the first person with one of 32 emotions", ("text", "label"), "csv"),
     _own("stories", "200 stories of six sentences", ("title", "topic", "sentences"), "jsonl"),
     _own("dialogues", "200 dialogues of six turns", ("topic", "turns"), "jsonl"),
     _own("twins", "400 sentences, each with a paraphrase and a subtle change of meaning",
