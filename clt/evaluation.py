@@ -25,19 +25,29 @@ def sts(encoder, sets: Sequence[str] = STS) -> dict[str, float]:
         sets: ``"NAME/split"`` of scored pairs, embedded or public. All subsets of a year count together, without a
             regressor, as in the papers.
 
+    Raises:
+        TypeError: if ``sets`` is one string.
+        ValueError: if a name is not that of a split of scored pairs, or a vector is not finite; otherwise as
+            :func:`clt.data.load` and :func:`clt.metrics.sts_spearman`.
+
     Source: the protocol of Gao, Yao and Chen (2021), appendix B.
     """
+    if isinstance(sets, str):
+        raise TypeError(f"expected a sequence of names, got one string: pass [{sets!r}]")
     found = {}
     for name in sets:
         left, right, scores = _pairs(name)
-        vectors = encoder.encode([*left, *right])
+        vectors = _encode(encoder, [*left, *right])
         found[name] = 100 * metrics.sts_spearman(vectors[: len(left)], vectors[len(left) :], scores)
     return found
 
 
 @functools.cache
 def _pairs(name: str) -> tuple[list[str], list[str], list[float]]:
-    rows = data.load(*name.split("/"))
+    what, _, split = name.partition("/")
+    if not split or (what in data.CATALOGUE and "score" not in data.CATALOGUE[what].columns):
+        raise ValueError(f"expected the name and split of a set of scored pairs, such as 'sts/test', got {name!r}")
+    rows = data.load(what, split)
     return list(rows["sentence1"]), list(rows["sentence2"]), list(rows["score"])
 
 
@@ -52,10 +62,15 @@ def plane(encoder, name: str = "sts/dev", *, close: float = 4.0) -> dict[str, fl
     Returns:
         ``{"alignment": …, "uniformity": …}``, lower is better for both.
 
+    Raises:
+        ValueError: if no pair scores ``close`` or more, or a vector is not finite; otherwise as :func:`sts`.
+
     Source: Gao, Yao and Chen (2021), figure 2, after Wang and Isola (2020).
     """
     left, right, scores = _pairs(name)
-    one, two = encoder.encode([*left, *right]).split(len(left))
+    if max(scores) < close:
+        raise ValueError(f"no pair of {name} scores {close} or more: the highest score is {max(scores)}")
+    one, two = _encode(encoder, [*left, *right]).split(len(left))
     near = torch.tensor([score >= close for score in scores])
     return {
         "alignment": metrics.alignment(one[near], two[near]).item(),
@@ -72,29 +87,49 @@ def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: S
         others: sentences that answer no query; they make the search harder.
 
     Raises:
-        ValueError: if there are not as many answers as queries.
+        ValueError: if there is no query, there are not as many answers as queries, or a vector is not finite.
     """
     if len(queries) != len(answers) or not queries:
         raise ValueError(f"expected as many answers as queries, got {len(answers)} for {len(queries)}")
-    query = F.normalize(encoder.encode(queries), dim=1)
-    candidates = F.normalize(encoder.encode([*answers, *others]), dim=1)
-    found = (query @ candidates.T).argmax(1)
+    found = _similar(encoder, queries, [*answers, *others]).argmax(1)
     return 100 * (found == torch.arange(len(queries))).float().mean().item()
 
 
 def neighbours(encoder, queries: Sequence[str], sentences: Sequence[str], *, k: int = 5) -> list[list[str]]:
-    """For each query its ``k`` nearest sentences by cosine, the nearest first; the query itself is left out."""
-    order = _similar(encoder, queries, sentences).argsort(dim=1, descending=True)
+    """For each query its ``k`` nearest sentences by cosine, the nearest first; the query itself is left out.
+
+    Raises:
+        ValueError: if ``k`` is below 1, there is no sentence, or a vector is not finite.
+    """
+    if k < 1 or not sentences:
+        raise ValueError(
+            f"expected k of at least 1 and at least one sentence, got k={k} and {len(sentences)} sentences"
+        )
+    order = _similar(encoder, queries, sentences).argsort(dim=1, descending=True, stable=True)
     nearest = [[sentences[i] for i in row if sentences[i] != query] for query, row in zip(queries, order, strict=True)]
     return [row[:k] for row in nearest]
 
 
 def _similar(encoder, queries: Sequence[str], sentences: Sequence[str]) -> Tensor:
-    return F.normalize(encoder.encode(queries), dim=1) @ F.normalize(encoder.encode(sentences), dim=1).T
+    """The cosine of each query with each sentence, ``(N, M)``."""
+    return F.normalize(_encode(encoder, queries), dim=1) @ F.normalize(_encode(encoder, sentences), dim=1).T
+
+
+def _encode(encoder, sentences: Sequence[str]) -> Tensor:
+    vectors = encoder.encode(sentences)
+    if not vectors.isfinite().all():  # a NaN would pass for the nearest
+        raise ValueError("the encoder gave vectors that are not finite")
+    return vectors
 
 
 def show_neighbours(encoders: Mapping[str, object], queries: Sequence[str], sentences: Sequence[str], *, k: int = 3):
-    """Print each query with its ``k`` nearest sentences under each of several encoders, such as before and after."""
+    """Print each query with its ``k`` nearest sentences under each of several encoders, such as before and after.
+
+    Raises:
+        ValueError: if there is no encoder; otherwise as :func:`neighbours`.
+    """
+    if not encoders:
+        raise ValueError("expected at least one encoder, as {'before': encoder, …}")
     found = {name: neighbours(encoder, queries, sentences, k=k) for name, encoder in encoders.items()}
     width = max(map(len, encoders))
     for i, query in enumerate(queries):

@@ -1,10 +1,14 @@
+import csv
 import gzip
+import hashlib
+import json
 import os
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from clt import data
@@ -252,6 +256,107 @@ def test_every_entry_is_complete():
         assert all((entry.columns, entry.files, entry.licence, entry.citation, entry.about)), entry.name
         assert set(entry.hub_splits) <= set(entry.files), entry.name
         assert not entry.embedded or not entry.hub, entry.name
+
+
+def test_sentences_are_those_of_training_each_once(embedded):
+    with open(embedded / "sts" / "train.csv", "a", encoding="utf-8") as f:
+        f.write("Two.,Sentence 3.,1,cats\n")
+    data.write_checksums()
+    from_sts = ["One, train.", "Three.", "Two.", 'Said "four".', "Sentence 3."]
+    from_stories = [f"Sentence {i}." for i in range(6)]
+    assert data.sentences("sts") == from_sts
+    assert data.sentences("stories") == from_stories
+    assert data.sentences("sts", "stories") == from_sts + [s for s in from_stories if s != "Sentence 3."]
+    for unknown in ("STS-B", "emotion"):
+        with pytest.raises(ValueError, match=rf"no embedded set '{unknown}'; there are sts, nli"):
+            data.sentences("sts", unknown)
+
+
+def test_sentences_leave_out_labels_topics_and_what_is_held_out(root):
+    """Against the files themselves, read without the package."""
+    expected = set()
+    for path in root.glob("data/*/train.*"):
+        with path.open(encoding="utf-8", newline="") as f:
+            for row in csv.DictReader(f) if path.suffix == ".csv" else map(json.loads, f):
+                for column in set(row) - {"score", "topic", "label", "title", "change", "kind"}:
+                    expected |= set(row[column] if isinstance(row[column], list) else [row[column]])
+    found = data.sentences()
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_batches_keep_rows_together_and_draw_every_row():
+    letters, numbers = "abcdefg", list(range(7))
+    sample = data.batches(letters, numbers, size=3)
+    generator, seen = torch.Generator().manual_seed(0), set()
+    for _ in range(60):
+        left, right = sample(generator)
+        assert [letters[n] for n in right] == left
+        assert len(set(right)) == 3
+        seen |= {tuple(right)}
+    assert {n for chosen in seen for n in chosen} == set(numbers)
+    assert len(seen) > 40, "60 draws from 210 arrangements"
+    assert sorted(data.batches(numbers, size=7)(generator)[0]) == numbers
+
+
+@pytest.mark.parametrize(
+    "sample", [data.batches(list("abcdefghij"), size=4), data.batches_alike(list("abcdefghij"), size=4)]
+)
+def test_batches_come_from_the_generator_alone(sample):
+    before = torch.get_rng_state()
+    draws = [[sample(generator) for _ in range(9)] for generator in (torch.Generator().manual_seed(5) for _ in "12")]
+    assert draws[0] == draws[1]
+    assert any(draw != draws[0][0] for draw in draws[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("columns", "size"), [((), 1), (("ab", "abc"), 1), (("ab", "cd"), 3), (("ab",), 0), (("", ""), 1)]
+)
+def test_batches_of_unequal_columns_or_too_few_rows_are_refused(columns, size):
+    with pytest.raises(ValueError, match=r"expected columns of one length, of at least .* rows"):
+        data.batches(*columns, size=size)
+
+
+def test_batches_alike_are_stretches_of_the_sentences_by_length():
+    sentences = ["d d d", "b b", "a", "f f f f", "c c", "e e e"]
+    ordered = ["a", "b b", "c c", "d d d", "e e e", "f f f f"]  # ties as given
+    sample, generator = data.batches_alike(sentences, size=3), torch.Generator().manual_seed(0)
+    drawn = {tuple(sample(generator)) for _ in range(80)}
+    assert drawn == {tuple(ordered[i : i + 3]) for i in range(4)}
+    assert sentences[0] == "d d d", "the caller's list stays as it was"
+    assert data.batches_alike(sentences, size=6)(generator) == ordered
+    for size in (0, 7):
+        with pytest.raises(ValueError, match=rf"expected at least {size} sentences, got 6"):
+            data.batches_alike(sentences, size=size)
+
+
+def test_digest_is_that_of_the_file(embedded, public):
+    assert data.digest("sts/dev") == hashlib.sha256((embedded / "sts" / "dev.csv").read_bytes()).hexdigest()
+    assert data.digest("STS-B/dev") is None, "not here"
+    (public / "STS-B").mkdir()
+    (public / "STS-B" / "dev.csv").write_bytes(b"sentence1,sentence2,score\n")
+    assert data.digest("STS-B/dev") == hashlib.sha256(b"sentence1,sentence2,score\n").hexdigest()
+    assert [data.digest(part) for part in ("sts/validation", "sts", "nothing/train", "clt-mini")] == [None] * 4
+
+
+def test_digest_of_the_encoder_is_that_of_its_weights(root):
+    weights = (root / "data" / "clt-mini" / "model.safetensors").read_bytes()
+    assert data.digest("clt-mini") == hashlib.sha256(weights).hexdigest()
+
+
+def test_what_is_loaded_is_noted_while_a_record_is_made(embedded, tmp_path, monkeypatch):
+    monkeypatch.delenv("CLT_RECORD_LOADED", raising=False)
+    data.load("sts", "dev")
+    place = tmp_path / "loaded.jsonl"
+    monkeypatch.setenv("CLT_RECORD_LOADED", str(place))
+    data.load("stories", "test")
+    data.load("sts")
+    data.note("something else")
+    noted = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()]
+    loaded = ["stories/test", "sts/train", "sts/dev", "sts/test"]
+    assert noted == [[part, data.digest(part)] for part in loaded] + [["something else", None]]
+    assert all(digest for _, digest in noted[:4])
 
 
 def test_every_embedded_set_loads_and_is_intact():

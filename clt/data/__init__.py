@@ -93,7 +93,13 @@ def sentences(*names: str) -> list[str]:
 
     Args:
         names: of embedded sets; default: all of them.
+
+    Raises:
+        ValueError: if there is no embedded set of that name.
     """
+    known = [entry.name for entry in EMBEDDED]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no embedded set {unknown[0]!r}; there are {', '.join(known)}")
     found: dict[str, None] = {}
     for entry in EMBEDDED:
         if names and entry.name not in names:

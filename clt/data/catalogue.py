@@ -53,7 +53,7 @@ def _sts(year: str, revision: str, citation: str, files: Mapping[str, str]) -> E
 
 
 EMBEDDED = (
-    _own("sts", "1,800 sentence pairs with a similarity from 0 to 5", (*PAIR, "topic"), "csv"),
+    _own("sts", "1,800 sentence pairs, scored by a language model from 0 to 5", (*PAIR, "topic"), "csv"),
     _own("nli", "2,500 premises, each entailed, neutral and contradicted", ("premise", *NLI_NAMES, "topic"), "csv"),
     _own("emotions", "3,200 situations in the first person with one of 32 emotions", ("text", "label"), "csv"),
     _own("stories", "200 stories of six sentences", ("title", "topic", "sentences"), "jsonl"),

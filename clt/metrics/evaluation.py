@@ -7,7 +7,7 @@ from clt.similarity import normalize
 
 
 def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
-    """Rank correlation between the cosine of each pair and the score people gave it.
+    """Rank correlation between the cosine of each pair and its score.
 
     Args:
         left, right: embeddings of the two sentences of each pair, both ``(N, D)``.
