@@ -4,13 +4,16 @@ import ast
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from clt.results.measured import measured, write_json
+from clt.data import digest
+from clt.results.files import write_json
+from clt.results.measured import measured, plain
 
 # These say which trials run, not what one of them finds: another choice leaves finished trials valid.
 CHOICES = ("variants", "seeds", "device")
@@ -37,10 +40,16 @@ def trials(
         :func:`clt.results.read` and, when ``clt record`` runs the notebook, in its record.
 
     When ``clt record`` runs it, a finished trial is kept on disk. A killed record goes on with the first unfinished
-    one, and a trial is run again only if the cells above this one, its options or its seed have changed.
+    one, and a trial is run again only if the cells above this one, its options, its seed, or the data or encoder that
+    had been loaded have changed.
+
+    Raises:
+        ValueError: in a record, if ``run`` is defined in this very cell: a change of it would not be noticed.
     """
     cache = os.environ.get("CLT_RECORD")
     store = Path(cache, lesson) if cache else None
+    if store is not None and _ipython() and _file(run) == sys._getframe(1).f_code.co_filename:
+        raise ValueError("a record remembers the cells above the trials: define run in a cell of its own")
     found: dict[str, dict[str, list]] = {}
     todo = [(name, seed) for name in variants for seed in seeds]
     bar = tqdm(todo, desc="trials", unit="run", disable=store is not None or len(todo) < 2)
@@ -60,51 +69,64 @@ def trials(
 
 
 def _remembered(store: Path, run: Callable, name: str, options: dict, seed: int, place: str) -> dict:
-    """The trial's result from ``store``; run, and put there, if it is not there yet."""
+    """The trial's result from ``store``; run, and put there, if it is not there yet or was made from other data."""
     store.mkdir(parents=True, exist_ok=True)
-    from clt.data import CHECKSUMS, data_dir
-
-    texts = (data_dir() / CHECKSUMS).read_text(encoding="utf-8")
-    what = json.dumps([executed(), texts, run.__name__, name, options, seed], sort_keys=True)
+    what = json.dumps([executed(), run.__name__, name, options, seed], sort_keys=True)
     path = store / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))["result"]
-    _say(store, f"{place}: {name}, seed {seed}")
-    start = time.perf_counter()
-    result = {measure: _plain(value) for measure, value in run(seed=seed, **options).items()}
-    seconds = time.perf_counter() - start
-    write_json(path, {"variant": name, "seed": seed, "options": options, "seconds": seconds, "result": result})
-    _say(store, f"{place}: {name}, seed {seed}, took {seconds:.0f} s")
-    return result
+    trial = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if trial is None or any(digest(part) != known for part, known in trial["loaded"].items()):
+        _append(store / "progress.txt", f"{time.strftime('%H:%M:%S')}  {place}: {name}, seed {seed}")
+        start = time.perf_counter()
+        result = {measure: plain(value) for measure, value in run(seed=seed, **options).items()}
+        seconds = time.perf_counter() - start
+        trial = {"variant": name, "seed": seed, "options": options, "seconds": seconds, "result": result}
+        trial["loaded"] = _loaded(store)
+        write_json(path, trial)
+        took = f"{place}: {name}, seed {seed}, took {seconds:.0f} s"
+        _append(store / "progress.txt", f"{time.strftime('%H:%M:%S')}  {took}")
+    _append(store / "trials.txt", path.name)  # those of this record; others may be left from an earlier edition
+    return trial["result"]
 
 
-def _plain(value):
-    return [float(v) for v in value] if isinstance(value, Sequence) or getattr(value, "ndim", 0) else float(value)
+def _loaded(store: Path) -> dict[str, str]:
+    """The encoder and the data that this kernel has loaded so far, each with its SHA-256: a trial may use them all."""
+    path = store / "loaded.jsonl"
+    return dict(map(json.loads, path.read_text(encoding="utf-8").splitlines())) if path.is_file() else {}
 
 
-def _say(store: Path, text: str) -> None:
-    """One line of progress, for ``clt record`` to show and for a reader of the folder."""
-    with open(store / "progress.txt", "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+def _append(path: Path, line: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def _file(function: Callable) -> str | None:
+    return getattr(getattr(function, "__code__", None), "co_filename", None)  # in a notebook, one for each cell
+
+
+def _ipython():
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()  # None outside of a notebook
 
 
 def executed() -> str:
     """The code that this kernel has run in cells above the current one, as :func:`meaning` reads it."""
-    try:
-        from IPython import get_ipython
-
-        cells = get_ipython().user_ns["In"][1:-1]
-    except (ImportError, AttributeError, KeyError):  # not in a notebook
-        cells = []
-    return "\n".join(meaning(cell) for cell in cells)
+    shell = _ipython()
+    return "\n".join(map(meaning, shell.user_ns["In"][1:-1] if shell else []))
 
 
 def meaning(source: str) -> str:
     """A cell's code without what changes no number: comments, formatting, docstrings, asserts, the choice of trials."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    tree = ast.parse(TransformerManager().transform_cell(source))
-    return ast.dump(_Bare().visit(tree), annotate_fields=False)
+    tree = _Bare().visit(ast.parse(TransformerManager().transform_cell(source)))
+    for node in ast.walk(tree):  # one text on every Python: from 3.12 on a definition has parameters of type
+        if "type_params" in node._fields:
+            node._fields = tuple(name for name in node._fields if name != "type_params")
+    options = {"show_empty": True} if sys.version_info >= (3, 13) else {}  # and 3.13 would leave out what is empty
+    return ast.dump(tree, annotate_fields=False, **options)
 
 
 class _Bare(ast.NodeTransformer):
