@@ -2,10 +2,11 @@
 
     python tools/colab.py [LESSON …] [--torch VERSION]
 
-LESSON is a notebook, or the number of a lesson. build/colab gets an environment with what colab-constraints.txt lists, and nothing of this checkout. The notebooks run
-in a kernel of that environment, in a folder of their own. The address in their setup cell is replaced by an archive of
-this working tree, as GitHub would serve it at the tag; so the first notebook installs the package, the data and all,
-the way a reader's does. At the end nothing but `clt` may have come, gone or changed.
+LESSON is a notebook, or the number of a lesson. build/colab gets an environment with what colab-constraints.txt lists,
+and nothing of this checkout. The notebooks run in a kernel of that environment, in a folder of their own. The address
+in their setup cell is replaced by an archive of this working tree, as GitHub would serve it at the tag; so the first
+notebook installs the package, the data and all, the way a reader's does. At the end nothing but `clt` may have come,
+gone or changed.
 
 ``--torch`` takes another version of torch than the list's, where there is no build of that one for this machine.
 """

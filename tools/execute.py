@@ -51,7 +51,9 @@ def main(names: list[str]) -> int:
         sys.exit(f"Error: {error.message}")
     for lesson in lessons:
         write_back(lesson)
-        said = f"failed at {lesson.problem}" if lesson.problem else f"{lesson.seconds:.1f} s, {lesson.peak / 1e9:.2f} GB"
+        said = (
+            f"failed at {lesson.problem}" if lesson.problem else f"{lesson.seconds:.1f} s, {lesson.peak / 1e9:.2f} GB"
+        )
         print(f"{lesson.name}: {said}", flush=True)
     return any(lesson.problem for lesson in lessons)
 

@@ -4,6 +4,7 @@
 run one after the other.
 """
 
+import atexit
 import os
 import sys
 import tempfile
@@ -132,6 +133,8 @@ def execute(
                 lesson.problem = f"{place()}: the kernel died; most often the system had no memory left for it{last}"
             else:
                 lesson.problem = f"{place()}: {type(error).__name__}: {_first_line(str(error))}"
+        finally:
+            atexit.unregister(client._cleanup_kernel)  # nbclient forgets to where a kernel did not start
         lesson.seconds = time.monotonic() - lesson.began
 
 

@@ -34,7 +34,15 @@ def family(pid: int) -> list:
             with suppress(OSError, psutil.Error):
                 if other not in members and os.getsid(other) == pid:
                     members[other] = psutil.Process(other)
-    return list(members.values())
+    return [member for member in members.values() if _runs(member)]
+
+
+def _runs(process) -> bool:
+    import psutil
+
+    with suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def resident(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -26,30 +27,33 @@ def run_all(lessons: list[Lesson], output: Path, jobs: int, show: Callable[[list
     if jobs > 1:  # or every kernel would start as many threads as there are cores
         environment.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // jobs)))
 
+    ended = []  # not Thread.join: interrupted by Ctrl-C, it takes a thread that runs for one that is over
+
     def work():
-        while not stopped.is_set():
-            try:
-                lesson = waiting.popleft()
-            except IndexError:
-                return
-            run_one(lesson, output, environment, stopped)
+        try:
+            while not stopped.is_set():
+                try:
+                    lesson = waiting.popleft()
+                except IndexError:
+                    return
+                run_one(lesson, output, environment, stopped)
+        finally:
+            ended.append(True)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(lessons)))]
     try:
         for worker in workers:
             worker.start()
-        while any(worker.is_alive() for worker in workers):
-            for worker in workers:
-                worker.join(0.25 / len(workers))
+        while len(ended) < len(workers):
+            time.sleep(0.2)
             show(lessons)
     except KeyboardInterrupt:
         return True
     finally:
         stopped.set()
-        while any(worker.is_alive() for worker in workers):
+        while len(ended) < len(workers):
             kill_children()
-            for worker in workers:
-                worker.join(0.1)
+            time.sleep(0.1)
     return False
 
 
