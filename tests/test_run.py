@@ -68,7 +68,7 @@ def command(*arguments) -> list[str]:
     return [sys.executable, "-m", "clt.command", "run", *map(str, arguments)]
 
 
-def wait_for(happened, seconds: float = 60):
+def wait_for(happened, seconds: float = 240):
     """The first true value of ``happened()``."""
     end = time.monotonic() + seconds
     while not (value := happened()):

@@ -63,6 +63,8 @@ def prepared(lesson: Lesson) -> "NotebookNode":
         from papermill.parameterize import parameterize_notebook
 
         notebook.metadata.setdefault("papermill", {})
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])  # papermill takes it that every cell has some
         notebook = parameterize_notebook(notebook, lesson.parameters, kernel_name="python3", language="python")
     return notebook
 
