@@ -230,7 +230,7 @@ def test_only_what_changed_runs_again(made, monkeypatch):
 
     # Two more lessons beside it, one of which fails, and two at a time.
     course.write("10_more")
-    course.write("11_fails", run=RUN.replace("return", "raise ValueError('no gain')"))
+    course.write("11_fails", run=RUN.replace("return", "raise ValueError('no gain')\n    return"))
     given = {"seeds": [1, 2, 0], "steps": 5}
     course.give(**{"09_tiny": given, "10_more": {"texts": "nli"}})
     result = CliRunner().invoke(main, [*course.arguments, "--jobs", "2", "09", "10", "11"])

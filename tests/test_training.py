@@ -225,5 +225,9 @@ def test_a_gpu_run_resumes_to_the_same_numbers(tmp_path):
             learning_rate=1e-2, every=5, checkpoint=checkpoint, progress=False,
         )  # fmt: skip
 
-    on_gpu(tmp_path / "run", 5)
-    assert on_gpu(tmp_path / "run", 10)["loss"][5:] != []
+    straight = on_gpu(tmp_path / "straight", 10)["loss"]
+    on_gpu(tmp_path / "stopped", 5)
+    assert on_gpu(tmp_path / "stopped", 10)["loss"] == pytest.approx(straight, rel=1e-4)
+    assert straight[5:] != pytest.approx(straight[:5], rel=1e-4), (
+        "steps that tell whether they were resumed or repeated"
+    )

@@ -70,7 +70,9 @@ def cells(notebook: Path) -> list[dict]:
         tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if cell["cell_type"] != "code" or {SHOW, "parameters", "setup", "exercise"} & set(tags):
             continue
-        line = next((line.strip() for line in source.splitlines() if line.strip()), "")
+        if meaning(source) == meaning(""):  # nothing but comments or asserts
+            continue
+        line = next(line.strip() for line in source.splitlines() if line.strip())
         found.append({"cell": number, "line": line[:80], "sha256": _digest(meaning(source))})
     return found
 
