@@ -1,13 +1,13 @@
 """clt: contrastive representation learning for language, from scratch.
 
 The modules, from the ground up: ``similarity``, ``losses`` and ``metrics`` know only tensors; ``data``, ``augment``,
-``encoders``, ``evaluation``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on
-top. Importing ``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it
-needs.
+``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on top. Importing
+``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it needs.
 """
 
 import importlib
 import os
+import pkgutil
 from importlib.metadata import PackageNotFoundError, version
 
 # torch's threads spin while they wait for one another. On a machine with anything else to do, the small steps of this
@@ -19,10 +19,7 @@ try:
 except PackageNotFoundError:  # a plain checkout on sys.path
     __version__ = "0+unknown"
 
-_MODULES = (
-    "augment", "checks", "command", "data", "encoders", "evaluation", "losses", "metrics", "plots", "pretraining",
-    "results", "similarity", "training",
-)  # fmt: skip
+_MODULES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def __getattr__(name):
@@ -32,4 +29,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_MODULES])
+    return [*_MODULES, "__version__"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from clt.command.executor import Lesson
 from clt.command.pages import megabytes
-from clt.command.runner import Lesson
 
 MARKS = {"passed": "✓", "failed": "✗", "interrupted": "!", "not run": "·", "running": "▸"}
 MARKS |= {"ok": "✓", "warning": "!", "broken": "✗"}  # of `clt doctor`

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clt.results.measured import read
+from clt.results.measured import entries, read
 from clt.results.text import number, spread, table
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -65,14 +65,15 @@ def recorded(lesson: str) -> Record:
     path = RECORDED / f"{lesson}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Record(lesson, content["found"], content["made"])
+        return Record(lesson, entries(content["found"]), dict(content["made"]))
     except FileNotFoundError as error:
         known = ", ".join(sorted(p.stem for p in RECORDED.glob("*.json"))) or "none yet"
         raise FileNotFoundError(
             f"there is no record of {lesson!r} (there are: {known}). Make it with: clt record {lesson}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} is not a readable record ({error}); restore it with git") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path.name} is not a readable record ({said}); restore it with git") from error
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def assert_live(lesson: str, *, show: bool = True) -> None:
     record, rows, outside = recorded(lesson), [], []
     for key, entry in read(lesson).items():
         there = record.found.get(key)
-        if there is None or isinstance(entry["values"][0], list) or _unseeded(entry) != _unseeded(there):
+        curves = any(isinstance(found["values"][0], list) for found in (entry, there or entry))
+        if there is None or curves or _unseeded(entry) != _unseeded(there):
             continue
         values, n = there["values"], len(there["values"])
         spread_ = statistics.stdev(values) if n > 1 else 0.0
