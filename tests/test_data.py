@@ -125,7 +125,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(public, name, file, content, r
         ("STS-B", "STS-B/dev.csv", b"sentence1,sentence2,score\n"),
         ("STS-B", "STS-B/dev.csv", b"\xef\xbb\xbf"),
         ("SciFact-queries", "SciFact/queries_test.jsonl", b"\n"),
-        ("SciFact", "SciFact/corpus.jsonl.gz", gzip.compress(b"")),
+        ("SciFact", "SciFact/corpus.jsonl.gz", gzip.compress(b"", mtime=0)),
         ("Wikipedia-sentences", "Wikipedia-2014/sentences_valid_10k.txt", b"\n \n"),
     ],
 )

@@ -387,38 +387,34 @@ def two_readings(model, **batch):
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_set_dropout_reaches_all_of_it(attention):
-    from transformers import (
-        AutoModel,
-        BertConfig,
-        DistilBertConfig,
-        ElectraConfig,
-        ModernBertConfig,
-        RobertaConfig,
-        T5Config,
-        T5EncoderModel,
-    )
+    import transformers
 
     small = {"vocab_size": 20, "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-    configs = [
-        BertConfig(**small, intermediate_size=8),
-        RobertaConfig(**small, intermediate_size=8),
-        ElectraConfig(**small, intermediate_size=8, embedding_size=16),
-        DistilBertConfig(vocab_size=20, dim=16, n_heads=2, hidden_dim=8, n_layers=2),
-        ModernBertConfig(**small, **special, intermediate_size=8),
-        T5Config(vocab_size=20, d_model=16, d_kv=8, num_heads=2, num_layers=2, d_ff=8),
-    ]
-    ids = torch.tensor([[1, 5, 6, 7, 8, 2]])
-    for config in configs:
+    families = {
+        "BertModel": small | {"intermediate_size": 8},
+        "RobertaModel": small | {"intermediate_size": 8},
+        "ElectraModel": small | {"intermediate_size": 8, "embedding_size": 16},
+        "DistilBertModel": {"vocab_size": 20, "dim": 16, "n_heads": 2, "hidden_dim": 8, "n_layers": 2},
+        "ModernBertModel": small | special | {"intermediate_size": 8},
+        "T5EncoderModel": {"vocab_size": 20, "d_model": 16, "d_kv": 8, "num_heads": 2, "num_layers": 2, "d_ff": 8},
+    }
+    tried = []
+    for name, sizes in families.items():
+        family = getattr(transformers, name)
+        if attention == "sdpa" and not family._supports_sdpa:  # of transformers 4: ELECTRA and T5
+            continue
         torch.manual_seed(0)
-        family = T5EncoderModel if config.model_type == "t5" else AutoModel
-        config._attn_implementation = "eager" if config.model_type == "t5" else attention
-        model = family._from_config(config) if family is T5EncoderModel else family.from_config(config)
+        config = family.config_class(**sizes)
+        config._attn_implementation = attention
+        model, ids = family(config), torch.tensor([[1, 5, 6, 7, 8, 2]])
         assert encoders.set_dropout(model, 0.5) is model
         one, other = two_readings(model, input_ids=ids)
-        assert (one - other).abs().mean() > 0.1, config.model_type
+        assert (one - other).abs().mean() > 0.1, name
         one, other = two_readings(encoders.set_dropout(model, 0.0), input_ids=ids)
-        assert torch.equal(one, other), config.model_type
+        assert torch.equal(one, other), name
+        tried.append(name)
+    assert len(tried) >= 4
 
 
 def test_set_dropout_reaches_the_attention_and_stays_when_saved(tiny_folder, tmp_path):
