@@ -86,7 +86,6 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
     "uses what stands below": [("exercise", WITH_OUTSIDE), ("", OUTSIDE), ("", IMPORTS)],
     "leaves gradients off": [*cell("off = torch.set_grad_enabled(False)"), ("", f"off\n{TRIPLET}\noff")],
     "checks without gradients": cell(DEFINITION, f"with torch.no_grad():\n    {CALL}"),
-    "switches gradients off": inside("torch.set_grad_enabled(False)"),
     "switches to another default": inside("torch.set_default_dtype(torch.float64)"),
     "checks what is not there as well": cell(TRIPLET, "checks.triplet_loss(other)"),
     "leaves a default": cell("torch.set_default_dtype(torch.float64)", 'torch.set_default_device("meta")', TRIPLET),
@@ -107,8 +106,10 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
     "closes what it prints to": inside("sys.stdout.close()\nos.closerange(0, 3)"),
     "leaves a process behind": inside(LEAVING),
     "leaves a thread behind": inside("threading.Thread(target=time.sleep, args=(600,)).start()"),
-    "ends a moment after its check": inside("threading.Timer(1, os._exit, (3,)).start()")
-    + [("exercise", MASK_STUB.replace("raise NotImplementedError", "import time; time.sleep(3)"))],
+    "ends a moment after its check": [
+        *inside("threading.Timer(1, os._exit, (3,)).start()"),
+        ("exercise", MASK_STUB.replace("raise NotImplementedError", "import time; time.sleep(3)")),
+    ],
     "moves away": inside("os.chdir(os.sep)"),
     "solves it in the new form": [*cell(TRIPLET), ("solution", f"{SOLUTION}\n\n\n{CHOICE}")],
     "solves it below the solution": [*cell(STUB), ("solution", SOLUTION), ("", CHOICE), ("", DEFINITION)],
