@@ -86,7 +86,6 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
     "uses what stands below": [("exercise", WITH_OUTSIDE), ("", OUTSIDE), ("", IMPORTS)],
     "leaves gradients off": [*cell("off = torch.set_grad_enabled(False)"), ("", f"off\n{TRIPLET}\noff")],
     "checks without gradients": cell(DEFINITION, f"with torch.no_grad():\n    {CALL}"),
-    "switches gradients off": inside("torch.set_grad_enabled(False)"),
     "switches to another default": inside("torch.set_default_dtype(torch.float64)"),
     "checks what is not there as well": cell(TRIPLET, "checks.triplet_loss(other)"),
     "leaves a default": cell("torch.set_default_dtype(torch.float64)", 'torch.set_default_device("meta")', TRIPLET),

@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder) -> dict[str, dict]:
-    return graded(folder, "--seconds", "8", "--memory", "1.5")
+    return graded(folder, "--seconds", "5", "--memory", "1.5")
 
 
 def test_every_submission_has_a_row_and_nothing_else_has(folder, table):

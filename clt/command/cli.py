@@ -309,7 +309,7 @@ def doctor(online: bool) -> None:
     default=60.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="How long one exercise may take.",
+    help="How long one exercise may compute; it may wait three times as long.",
 )
 @click.option(
     "--memory",
