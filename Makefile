@@ -85,7 +85,7 @@ $(MARP): slides/package.json slides/package-lock.json
 	cd slides && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-slides: $(READY) $(MARP) ## build/slides from the decks and the recorded results (after make course)
+slides: $(READY) $(MARP) ## build/slides from the decks and the records of the lessons
 	$(BIN)/python tools/slides.py
 
 slides-setup: $(READY) $(MARP) ## what the slides and their browser tests need beside Node and Chromium

@@ -126,6 +126,7 @@ def printed(notebook: Path) -> str:
 
 def test_a_failing_notebook_does_not_stop_the_others(finished):
     process, output = finished
+    assert process.stdout.splitlines()[0] == f"Running 5 notebooks, 2 at a time; results go to {output}."
     assert process.returncode == 1
     assert process.stderr == ""
     statuses = {name: entry["status"] for name, entry in timings(output).items()}

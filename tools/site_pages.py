@@ -82,7 +82,7 @@ def api() -> dict[str, str]:
 
 
 def report() -> str:
-    """The page that ``clt report`` writes, with the lessons by their titles, and without those not run yet."""
+    """The page that ``clt report`` writes, with the lessons by their titles, and without those that have no record."""
     from clt.command import report as records
 
     sections = records.collect()
@@ -92,12 +92,11 @@ def report() -> str:
         text = text.replace(f"## {path.stem}\n", f"## [{title}](notebooks/{path.name})\n")
     head, _, rest = text.partition("\n")
     absent = records.missing(sections).splitlines()
-    more = ["", "## What these runs left out", "", "Some need a larger run, `clt run --parameters full`, or the public "
-            "sets.", "", *(f"- {line}" for line in absent)] if absent else []  # fmt: skip
+    more = ["", "## What is missing", "", *(f"- {line}" for line in absent)] if absent else []
     lead = (
         "Each table that a paper printed and a lesson measures again, with a small encoder and small texts. What "
         "stands after ± is the standard deviation over runs that differ in their seed. `clt report` prints the same "
-        "from your own runs."
+        "tables."
     )
     return "\n".join([head, "", lead, rest.rstrip(), *more]) + "\n"
 
