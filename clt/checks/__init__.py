@@ -8,8 +8,8 @@ raises ``AssertionError`` instead: the course's own tests use that on the soluti
 ``NAME = checks.choose(NAME, NAME_solution)`` gives what the lesson goes on with, and ``checks.progress()`` shows what
 is solved and what is left.
 
-To add an exercise, write one entry in the module of its family, and list it in that module's ``EXERCISES`` and in
-``_progress.LESSONS``. There are four kinds; each holds the right answer, and the mistakes worth a name.
+To add an exercise, write one entry in the module of its family, and list it in that module's ``EXERCISES``. There are
+four kinds; each holds the right answer, and the mistakes worth a name.
 
 - :class:`Loss`: a function of tensors. ``reference``, ``plain`` (the same, told by ``wrong`` which mistakes to make)
   and ``cases``; value, gradient, order of the batch and float32 are compared.

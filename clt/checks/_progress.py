@@ -2,21 +2,12 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 from clt.results import table
 from clt.results.measured import write_json
 
-LESSONS = {  # what each notebook asks, in its order
-    "00_start_here": ("similarity_matrix", "alignment", "uniformity"),
-    "01_triplet_loss": ("triplet_loss", "margin_triplet_loss", "positive_mask", "batch_hard_loss"),
-    "02_nce": ("nce_loss", "negative_sampling_loss", "similarity_matrix"),
-    "03_info_nce": ("similarity_matrix", "info_nce_loss", "nt_xent_loss"),
-    "04_simcse": ("simcse_loss", "supervised_simcse_loss", "uniformity"),
-    "05_supcon": ("positive_mask", "sup_con_loss", "soft_nearest_neighbor_loss"),
-    "06_label_aware": ("positive_mask", "sup_con_loss", "label_aware_loss"),
-    "07_twin_loss": ("twin_loss", "info_nce_loss", "alignment"),
-}
 FILE = ".clt-progress.json"  # in the student's folder: the one the notebook runs in
 
 # (exercise, answer, passed), the latest last. Answers are kept, so that one that passed is known again when it is seen.
@@ -53,22 +44,22 @@ def progress(*, reset: bool = False) -> None:
     """Print which exercises of this lesson are solved and which are left.
 
     Solved is what :func:`choose` went on with. It is noted in ``.clt-progress.json`` in the folder the notebook runs
-    in, survives a restart of the kernel, and is sent nowhere. The lesson is the one whose exercises were checked in
-    this kernel; before the first check, every lesson that was begun.
+    in, survives a restart of the kernel, and is sent nowhere. The lesson is the notebook of that folder whose exercises
+    were checked in this kernel; before the first check, every one in which something is solved.
 
     Args:
-        reset: forget what was solved in those lessons first.
+        reset: forget first what was solved in the lessons that are shown.
     """
     lessons = _lessons()
     if reset:
-        gone = {name for lesson in lessons for name in LESSONS[lesson]}
+        gone = {name for names in lessons.values() for name in names}
         _verdicts[:] = [v for v in _verdicts if v[0] not in gone]
         _keep(_kept() - gone)
     solved = _kept()
     rows = [
         {"lesson": lesson, "exercise": name, "": "solved" if name in solved else "left"}
-        for lesson in lessons
-        for name in LESSONS[lesson]
+        for lesson, names in lessons.items()
+        for name in names
     ]
     if not rows:
         print("No exercise was begun yet.")
@@ -77,13 +68,23 @@ def progress(*, reset: bool = False) -> None:
     print(f"{sum(row[''] == 'solved' for row in rows)} of {len(rows)} solved")
 
 
-def _lessons() -> list[str]:
-    checked = {name for name, _, _ in _verdicts}
-    shared = {lesson: len(checked.intersection(names)) for lesson, names in LESSONS.items()}
-    if most := max(shared.values()):
-        return [next(lesson for lesson, n in shared.items() if n == most)]
-    solved = _kept()
-    return [lesson for lesson, names in LESSONS.items() if solved.intersection(names)]
+def _lessons() -> dict[str, list[str]]:
+    """The exercises of each lesson to be shown, in the order of its notebook, which says so itself."""
+    from clt.checks import _EXERCISES
+
+    checked = list(dict.fromkeys(name for name, _, _ in _verdicts))
+    asked = {}
+    for path in sorted(Path().glob("*.ipynb")):
+        with contextlib.suppress(OSError, ValueError):
+            called = re.findall(r"\bchecks\.(\w+)\(", path.read_text(encoding="utf-8"))
+            asked[path.stem] = [name for name in dict.fromkeys(called) if name in _EXERCISES]
+    if not checked:
+        solved = _kept()
+        return {lesson: names for lesson, names in asked.items() if solved.intersection(names)}
+    here = max(asked, key=lambda lesson: len(set(checked).intersection(asked[lesson])), default=None)
+    if here and set(checked).intersection(asked[here]):
+        return {here: asked[here]}
+    return {"here": checked}  # on Colab the notebook is no file
 
 
 def _kept() -> set[str]:

@@ -56,11 +56,11 @@ SEMI_HARD_MINING = Algorithm(
     plain=plain_semi_hard,
     observe=triplets_found,
     cases=[
-        case("points 0, 2 of one class, 1, 3, 5 of another", on_a_line(0, 2, 1, 3, 5), torch.tensor([4, 4, 7, 7, 7])),
+        case("points 0, 2.2 of a class, 1, 3, 5 of another", on_a_line(0, 2.2, 1, 3, 5), torch.tensor([4, 4, 7, 7, 7])),
         case("points 0, 4 of one class, 1, 3 of another: no negative is farther", on_a_line(0, 4, 1, 3),
              torch.tensor([0, 0, 1, 1])),
         case("a negative exactly as far as the positive", on_a_line(0, 2, -2, 3.5, 9), torch.tensor([0, 0, 1, 2, 2])),
-        case("three classes, one of them alone", on_a_line(0, 0.5, 1.2, 2, 2.1, 4, 7.5),
+        case("three classes, one of them alone", on_a_line(0, 0.5, 1.2, 2, 2.1, 4.3, 7.7),
              torch.tensor([0, 1, 0, 1, 0, 2, 1])),
     ],
     mistakes=[

@@ -66,6 +66,7 @@ def states(answer, batches: int, decay: float, sizes: list[int]) -> dict[str, ob
         wants = "The embeddings it holds want a gradient: detach them" if negatives.requires_grad else wants
         pushed.detach().zero_()
         negatives, weights = _part(queue, "negatives").detach(), _part(queue, "weights")
+        negatives = negatives if negatives.numel() else torch.empty(0)  # nothing has no width
         seen |= {f"its negatives after push {i}": negatives, f"its weights after push {i}": weights.double()}
     return seen | {"it holds no graph": wants}
 

@@ -1,61 +1,17 @@
 """Lesson 00: what the notebook builds is what `clt` has, and its published table names what the notebook records."""
 
-import ast
-import json
-import re
-from pathlib import Path
-
 import pytest
 import torch
-import torch.nn.functional as F
-import yaml
+from kit import rows, same
 
-from clt import metrics, similarity
-
-ROOT = Path(__file__).resolve().parents[2]
-STEM = "00_start_here"
-
-
-@pytest.fixture(scope="module")
-def code() -> list[str]:
-    """The code cells of the notebook, without the stubs of the exercises."""
-    cells = json.loads((ROOT / "notebooks" / f"{STEM}.ipynb").read_text(encoding="utf-8"))["cells"]
-    wanted = [c for c in cells if c["cell_type"] == "code" and "exercise" not in c["metadata"].get("tags", [])]
-    return ["".join(c["source"]) for c in wanted]
-
-
-@pytest.fixture(scope="module")
-def lesson(code) -> dict:
-    """Every function that the notebook defines, taken out of it."""
-    space = {"torch": torch, "Tensor": torch.Tensor, "F": F}
-    exec("import math\nfrom torch import nn", space)
-    for source in code:
-        for node in ast.parse(re.sub(r"^\s*%.*$", "    pass", source, flags=re.M)).body:
-            if isinstance(node, ast.FunctionDef):
-                exec(compile(ast.Module([node], []), STEM, "exec"), space)
-    return space
-
-
-def rows(seed: int, *shape: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(*shape, generator=generator, dtype=torch.float64)
-    return (x * torch.linspace(0.1, 5, shape[-2], dtype=torch.float64)[:, None]).requires_grad_()
-
-
-def same_gradient(ours, theirs, *inputs):
-    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(9), dtype=ours.dtype)
-    for mine, its in zip(
-        *(torch.autograd.grad((value * weight).sum(), inputs) for value in (ours, theirs)), strict=True
-    ):
-        torch.testing.assert_close(mine, its)
+from clt import metrics, results, similarity
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cosine(lesson, seed):
     x, y = rows(seed, 4, 6), rows(seed + 100, 5, 6)
     ours, theirs = lesson["similarity_matrix"](x, y), similarity.cosine_similarity(x, y)
-    torch.testing.assert_close(ours, theirs)
-    same_gradient(ours, theirs, x, y)
+    same(ours, theirs, x, y)
     slow = [[lesson["cosine_slow"](a, b) for b in y.detach()] for a in x.detach()]
     torch.testing.assert_close(torch.tensor(slow, dtype=torch.float64), theirs.detach())
 
@@ -63,12 +19,8 @@ def test_cosine(lesson, seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_alignment_and_uniformity(lesson, seed):
     x, y = rows(seed, 7, 4), rows(seed + 100, 7, 4)
-    ours, theirs = lesson["alignment"](x, y), metrics.alignment(x, y)
-    torch.testing.assert_close(ours, theirs)
-    same_gradient(ours, theirs, x, y)
-    ours, theirs = lesson["uniformity"](x), metrics.uniformity(x)
-    torch.testing.assert_close(ours, theirs)
-    same_gradient(ours, theirs, x)
+    same(lesson["alignment"](x, y), metrics.alignment(x, y), x, y)
+    same(lesson["uniformity"](x), metrics.uniformity(x), x)
 
 
 def test_word_vectors_are_averaged_without_padding(lesson, tiny_folder):
@@ -93,11 +45,10 @@ def test_answers_of_the_self_test():
     torch.testing.assert_close(similarity.dot_product(2 * x), 4 * similarity.dot_product(x))
 
 
-def test_published_rows_are_recorded(code):
-    published = yaml.safe_load((ROOT / "clt" / "published" / f"{STEM}.yaml").read_text(encoding="utf-8"))
+def test_published_rows_are_recorded(code, stem):
     source = "\n".join(code)
-    for table in published:
-        assert f'beside_paper("{STEM}", "{table["table"]}")' in source
+    for table in results.published(stem):
+        assert f'beside_paper("{stem}", "{table["table"]}")' in source
         for row in table["rows"]:
             name = row["key"] and row["key"].removeprefix("sts.")
             assert name is None or f'"{name}"' in source, f"{name} is never measured"

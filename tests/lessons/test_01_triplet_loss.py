@@ -1,41 +1,13 @@
 """Lesson 01: the dot-product loss, the choice of triplets and the measures, as the notebook has them."""
 
-import ast
-import json
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from kit import same
 
-from clt import losses, metrics, results
-from clt.similarity import squared_euclidean
-
-ROOT = Path(__file__).resolve().parents[2]
-STEM = "01_triplet_loss"
-
-
-@pytest.fixture(scope="module")
-def code() -> list[str]:
-    """The code cells of the notebook, without the stubs of the exercises."""
-    cells = json.loads((ROOT / "notebooks" / f"{STEM}.ipynb").read_text(encoding="utf-8"))["cells"]
-    wanted = [c for c in cells if c["cell_type"] == "code" and "exercise" not in c["metadata"].get("tags", [])]
-    return ["".join(c["source"]) for c in wanted]
-
-
-@pytest.fixture
-def lesson(code) -> dict:
-    """Every function that the notebook defines, taken out of it, and its parameters."""
-    space = {"torch": torch, "F": F, "losses": losses, "metrics": metrics, "squared_euclidean": squared_euclidean}
-    exec("from torch import Tensor\nfrom clt import encoders, training", space)
-    exec(next(source for source in code if source.startswith('device = "auto"')), space)
-    for source in code:
-        for node in ast.parse(re.sub(r"^\s*%.*$", "    pass", source, flags=re.M)).body:
-            if isinstance(node, ast.FunctionDef):
-                exec(compile(ast.Module([node], []), STEM, "exec"), space)
-    return space
+from clt import losses, results
 
 
 def triplet(seed: int, n: int = 8, d: int = 5) -> torch.Tensor:
@@ -44,12 +16,19 @@ def triplet(seed: int, n: int = 8, d: int = 5) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("margin", [0.2, 1.0])
+def test_squared_distances(lesson, seed, margin):
+    x = triplet(seed)
+    ours = losses.triplet_loss(*x, margin=margin)
+    assert lesson["triplet_loss_slow"](*x.detach(), margin=margin) == pytest.approx(ours.item())
+    same(lesson["triplet_loss"](*x, margin=margin), ours, x)
+
+
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("margin", [0.0, 0.2, 1.0])
 def test_dot_product_loss(lesson, seed, margin):
     x = triplet(seed)
-    ours, theirs = lesson["margin_triplet_loss"](*x, margin=margin), losses.margin_triplet_loss(*x, margin=margin)
-    torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(torch.autograd.grad(ours, x), torch.autograd.grad(theirs, x))
+    same(lesson["margin_triplet_loss"](*x, margin=margin), losses.margin_triplet_loss(*x, margin=margin), x)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,10 +37,7 @@ def test_half_of_facenet_on_the_sphere_and_only_there(lesson, seed):
     sphere = F.normalize(x, dim=-1)
     distances = lesson["triplet_loss"](*sphere, margin=0.4)
     dots = lesson["margin_triplet_loss"](*sphere, margin=0.2)
-    torch.testing.assert_close(distances, 2 * dots)
-    torch.testing.assert_close(
-        torch.autograd.grad(distances, x, retain_graph=True)[0], 2 * torch.autograd.grad(dots, x)[0]
-    )
+    same(distances, 2 * dots, x)
     assert not torch.isclose(lesson["triplet_loss"](*x, margin=0.4), 2 * lesson["margin_triplet_loss"](*x, margin=0.2))
 
 
@@ -113,11 +89,9 @@ def test_extent_is_zero_when_all_coincide(lesson):
     assert lesson["extent"](lambda x: x) > 0.5
 
 
-def test_published_rows_are_recorded(code):
+def test_published_rows_are_recorded(code, lesson, stem):
     source = "\n".join(code)
-    for entry in results.published(STEM):
-        assert f'beside_paper("{STEM}", "{entry["table"]}")' in source
+    for entry in results.published(stem):
+        assert f'beside_paper("{stem}", "{entry["table"]}")' in source
         dimensions = {row["key"].split(".")[1] for row in entry["rows"] if row["key"]}
-        parameters: dict = {}
-        exec(next(cell for cell in code if cell.startswith('device = "auto"')), parameters)
-        assert dimensions <= {str(d) for d in [*parameters["dimensions"], parameters["dimension"]]}
+        assert dimensions <= {str(d) for d in [*lesson["dimensions"], lesson["dimension"]]}

@@ -1,55 +1,18 @@
 """Lesson 3: what the notebook builds is what `clt` computes, and its published tables name what it records."""
 
-import ast
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from kit import rows, same
 
 from clt import losses, metrics, results, similarity
-
-ROOT = Path(__file__).resolve().parents[2]
-STEM = "03_info_nce"
-
-
-@pytest.fixture(scope="module")
-def cells() -> list[tuple[list[str], str]]:
-    """Tags and source of the code cells, without the stubs of the exercises and the setup."""
-    raw = json.loads((ROOT / "notebooks" / f"{STEM}.ipynb").read_text(encoding="utf-8"))["cells"]
-    code = [(c["metadata"].get("tags", []), "".join(c["source"])) for c in raw if c["cell_type"] == "code"]
-    return [(tags, source) for tags, source in code if not {"exercise", "setup"} & set(tags)]
-
-
-@pytest.fixture(scope="module")
-def lesson(cells) -> dict:
-    """The lesson's imports, parameters and functions, without running it."""
-    space: dict = {}
-    for tags, source in cells:
-        for node in ast.parse(source).body:
-            if "parameters" in tags or isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef):
-                exec(compile(ast.Module([node], []), STEM, "exec"), space)
-    return space
-
-
-def batch(seed: int, *shape: int) -> torch.Tensor:
-    """Rows of very different length."""
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (x * torch.linspace(0.1, 5, shape[-2], dtype=torch.float64)[:, None]).requires_grad_()
-
-
-def same(ours, theirs, inputs):
-    torch.testing.assert_close(ours, theirs)
-    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(9), dtype=ours.dtype)
-    gradients = [torch.autograd.grad((value * weight).sum(), inputs) for value in (ours, theirs)]
-    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 2.0])
 def test_its_losses_are_the_packages(lesson, seed, temperature):
-    x = batch(seed, 2, 7, 5)
+    x = rows(seed, 2, 7, 5)
     info_nce = losses.info_nce_loss(*x, temperature=temperature)
     assert lesson["info_nce_slow"](*x.detach(), temperature) == pytest.approx(info_nce.item())
     same(lesson["info_nce_loss"](*x, temperature=temperature), info_nce, x)
@@ -58,12 +21,12 @@ def test_its_losses_are_the_packages(lesson, seed, temperature):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_its_similarity_matrix_is_the_packages(lesson, seed):
-    x, y = batch(seed, 4, 5), batch(seed + 10, 6, 5)
-    same(lesson["similarity_matrix"](x, y), similarity.cosine_similarity(x, y), (x, y))
+    x, y = rows(seed, 4, 5), rows(seed + 10, 6, 5)
+    same(lesson["similarity_matrix"](x, y), similarity.cosine_similarity(x, y), x, y)
 
 
 def test_its_default_temperatures_are_the_packages(lesson):
-    x = batch(0, 2, 6, 4)
+    x = rows(0, 2, 6, 4)
     torch.testing.assert_close(lesson["info_nce_loss"](*x), losses.info_nce_loss(*x))
     torch.testing.assert_close(lesson["nt_xent_loss"](*x), losses.nt_xent_loss(*x))
 
@@ -93,11 +56,11 @@ def test_its_views_keep_the_picture(lesson):
     assert correlation > 0.7, "on average the square is where it was"
 
 
-def test_published_tables_name_what_is_recorded(lesson, cells):
+def test_published_tables_name_what_is_recorded(lesson, code, stem):
     recorded = {f"simclr.{b}.{e}" for b in lesson["batch_sizes"] for e in lesson["epochs"]}
     recorded |= {f"head.{t}" for t in lesson["head_temperatures"]} | {"head.no negatives"}
-    tables = {entry["table"]: entry for entry in results.published(STEM)}
+    tables = {entry["table"]: entry for entry in results.published(stem)}
     assert {row["key"] for entry in tables.values() for row in entry["rows"]} - {None} == recorded
-    code = "\n".join(source for _, source in cells)
-    for key in ('f"simclr.{b}.{e}"', 'f"head.{', *(f'beside_paper("{STEM}", "{table}")' for table in tables)):
-        assert key in code
+    source = "\n".join(code)
+    for key in ('f"simclr.{b}.{e}"', 'f"head.{', *(f'beside_paper("{stem}", "{table}")' for table in tables)):
+        assert key in source

@@ -1,33 +1,11 @@
 """Lesson 06: what it builds from scratch is what the package computes, in values and in gradients."""
 
-import ast
-import json
-from pathlib import Path
-
 import pytest
 import torch
-import torch.nn.functional as F
+from kit import same
 from torch import Tensor
 
 from clt import losses
-
-LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "06_label_aware.ipynb"
-NAMES = {"label_aware_slow", "positive_mask", "sup_con_loss", "label_aware_loss"}
-
-
-@pytest.fixture(scope="module")
-def lesson() -> dict:
-    """The functions the notebook defines, the solutions in place of the stubs."""
-    space = {"torch": torch, "Tensor": Tensor, "F": F}
-    for cell in json.loads(LESSON.read_text(encoding="utf-8"))["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if cell["cell_type"] != "code" or "exercise" in tags or "setup" in tags:
-            continue
-        for node in ast.parse("".join(cell["source"])).body:
-            if isinstance(node, ast.FunctionDef) and node.name in NAMES:
-                exec(compile(ast.Module([node], []), LESSON.name, "exec"), space)
-    assert set(space) >= NAMES
-    return space
 
 
 @pytest.fixture(params=range(5))
@@ -38,13 +16,6 @@ def batch(request) -> tuple[Tensor, Tensor, Tensor]:
     logits = 2 * torch.randn(8, 4, generator=generator, dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 3])[torch.randperm(8, generator=generator)]
     return embeddings, labels, logits.requires_grad_()
-
-
-def same(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs)
-    gradients = torch.autograd.grad(theirs, inputs)
-    assert all(gradient.abs().max() > 1e-3 for gradient in gradients), "a gradient of zero would compare nothing"
-    torch.testing.assert_close(torch.autograd.grad(ours, inputs), gradients)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.3, 1.0])
