@@ -4,7 +4,8 @@ import pytest
 import torch
 from kit import same
 
-from clt import losses, metrics
+from clt import losses
+from clt.encoders import SentenceEncoder, set_dropout
 
 
 @pytest.fixture(params=range(5))
@@ -33,6 +34,10 @@ def test_the_default_temperature_is_the_papers(lesson, triplet):
     torch.testing.assert_close(lesson["supervised_simcse_loss"](*triplet), losses.simcse_loss(*triplet))
 
 
-def test_uniformity(lesson, triplet):
-    ours, theirs = lesson["uniformity"](triplet[0]), metrics.uniformity(triplet[0])
-    same(ours, theirs, triplet)
+def test_two_readings_make_the_loss_of_a_batch(lesson):
+    encoder = set_dropout(SentenceEncoder.load("clt-mini"), 0.0)
+    sentences = ["A man feeds the ducks.", "Rain fell all night.", "The court adjourned at noon."]
+    ours = lesson["two_view_step"](encoder.eval(), sentences, temperature=0.2)
+    assert encoder.training, "dropout is switched on"
+    vectors = encoder.encode(sentences)
+    torch.testing.assert_close(ours, losses.simcse_loss(vectors, vectors, temperature=0.2), atol=1e-3, rtol=1e-3)
