@@ -10,8 +10,8 @@ from clt.results.measured import write_json
 LESSONS = {  # what each notebook asks, in its order
     "00_start_here": ("similarity_matrix", "alignment", "uniformity"),
     "01_triplet_loss": ("triplet_loss", "margin_triplet_loss", "positive_mask", "batch_hard_loss"),
-    "02_nce": ("nce_loss", "negative_sampling_loss", "similarity_matrix"),
-    "03_info_nce": ("similarity_matrix", "info_nce_loss", "nt_xent_loss"),
+    "02_nce": ("nce_optimum", "nce_loss", "training_step", "negative_sampler"),
+    "03_info_nce": ("symmetric_info_nce", "temperature_collapse", "info_nce_bound", "nt_xent_split"),
     "04_simcse": ("simcse_loss", "supervised_simcse_loss", "uniformity"),
     "05_supcon": ("positive_mask", "sup_con_loss", "soft_nearest_neighbor_loss"),
     "06_label_aware": ("positive_mask", "sup_con_loss", "label_aware_loss"),
