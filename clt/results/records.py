@@ -94,7 +94,7 @@ class Difference:
 
 
 def difference(record: Record, a: str, b: str, *, scale: float = 1.0) -> Difference:
-    """``a`` minus ``b``, seed by seed; ``b`` may be a single value, such as the untrained encoder's.
+    """``a`` minus ``b``, seed by seed; either may be a single value, such as the untrained encoder's.
 
     The interval is Student's, for the mean difference over the seeds.
 
@@ -102,10 +102,11 @@ def difference(record: Record, a: str, b: str, *, scale: float = 1.0) -> Differe
         ValueError: if the two were measured with different seeds.
     """
     left, right = record[a], record[b]
-    if len(right) == 1:
-        right = right * len(left)
+    alone = 1 in (len(left), len(right))
+    if alone:
+        left, right = (values * max(len(left), len(right)) if len(values) == 1 else values for values in (left, right))
     seeds = [record.found[key]["setting"].get("seeds") for key in (a, b)]
-    if len(left) != len(right) or (None not in seeds and len(record[b]) > 1 and seeds[0] != seeds[1]):
+    if len(left) != len(right) or (not alone and None not in seeds and seeds[0] != seeds[1]):
         raise ValueError(f"{a!r} and {b!r} were not measured with the same seeds: {seeds[0]} and {seeds[1]}")
     gaps = [scale * (x - y) for x, y in zip(left, right, strict=True)]
     mean = statistics.fmean(gaps)

@@ -21,7 +21,7 @@ MEANINGS = [
     "Heavy rain fell all night.", "It rained until the morning.",
 ]  # fmt: skip
 DARK = 0.42  # below it white can be read on viridis, above it black
-LONG = ["same mask", "dropout", "labels"]
+SHOWN = ["same mask, short", "dropout", "labels"]
 
 
 @cache
@@ -112,7 +112,7 @@ def groups(names: dict[str, str], measure: str, ax, xlabel: str) -> None:
 @figure
 def sentences_works() -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.9), sharey=True)
-    names = {"same mask": "same mask twice", "dropout": "dropout", "labels": "labels"}
+    names = {"same mask, short": "same mask twice", "dropout": "dropout", "labels": "labels"}
     groups(names, "sts/test", axes[0], "test pairs, Spearman × 100")
     groups(names, "search", axes[1], "search, % found first")
     return plots.describe(fig, fig.alt.lstrip(": "))
@@ -123,7 +123,7 @@ def sentences_public() -> Figure:
     sets = {"STS12/test": "STS12", "STS14/test": "STS14", "STS15/test": "STS15", "STS-B/test": "STS-B"}
     fig, ax = plt.subplots(figsize=(10.8, 4.2))
     told, width = [], 0.26
-    for i, name in enumerate(LONG):
+    for i, name in enumerate(SHOWN):
         gains = [np.array(record()[f"{name}.{key}"]) - record()[f"untrained.{key}"][0] for key in sets]
         at, means = np.arange(len(sets)) + (i - 1) * width, [gain.mean() for gain in gains]
         colour = plots.colour_of(name, i)
@@ -141,48 +141,26 @@ def sentences_public() -> Figure:
 
 
 @figure
-def sentences_views() -> Figure:
-    names = {"dropout 0.1": "dropout only"}
-    names |= {key: key.removeprefix("view: ") for key in record().group("STS-B/dev") if key.startswith("view: ")}
-    fig, ax = plt.subplots(figsize=(10.6, 5.0))
-    groups(names, "STS-B/dev", ax, "Spearman × 100, STS-B dev")
-    return plots.describe(fig, f"{fig.alt.lstrip(': ')} A dotted line: before training.")
-
-
-@figure
 def sentences_dropout() -> Figure:
-    table = next(t for t in results.published(LESSON) if t["table"] == "dropout")
-    rows = table["rows"]
+    rows = next(t for t in results.published(LESSON) if t["table"] == "dropout")["rows"]
     names = ["0" if row["name"] == "no dropout" else row["name"] for row in rows[:-1]] + ["same\nmask"]
-    fig, axes = plt.subplots(1, 2, figsize=(11.4, 4.6), sharey=False)
-    paper, ours = [row["paper"] for row in rows], [record()[row["key"]] for row in rows]
+    fig, ax = plt.subplots(figsize=(9.4, 4.6))
+    paper = [row["paper"] for row in rows]
     at = np.arange(len(rows))
-    axes[0].bar(at, paper, color=[plots.COLOURS[0]] * (len(rows) - 1) + [plots.COLOURS[1]], width=0.66)
+    ax.bar(at, paper, color=[plots.COLOURS[0]] * (len(rows) - 1) + [plots.COLOURS[1]], width=0.66)
     for x, height in zip(at, paper, strict=True):
-        axes[0].text(x, height + 1, f"{height}", ha="center", fontsize=13.5)
-    for x, values in zip(at, ours, strict=True):
-        last = int(x == at[-1])
-        axes[1].scatter([x] * len(values), values, s=90, color=plots.COLOURS[last], marker="os"[last], alpha=0.8)
-        axes[1].plot([x - 0.3, x + 0.3], [np.mean(values)] * 2, color=plots.COLOURS[last], linestyle="-")
-    before = record()["untrained.STS-B/dev"][0]
-    axes[1].axhline(before, color=ink(), linewidth=1.5, linestyle=":")
-    axes[1].text(1.0, before, "before", fontsize=14, va="bottom")
-    for ax, title in zip(axes, ("the paper: BERT-base", "the record: clt-mini, five seeds"), strict=True):
-        ax.set_xticks(at, names, fontsize=13)
-        ax.set(title=title, xlabel="dropout", xlim=(-0.6, len(rows) - 0.4))
-    axes[0].set_ylabel("Spearman × 100, STS-B dev")
-    told = "; ".join(
-        f"{row['name']}: {row['paper']} and {results.number(np.mean(values))}"
-        for row, values in zip(rows, ours, strict=True)
-    )
-    return plots.describe(fig, f"Spearman × 100 by dropout rate, in the paper and in the record. {told}.")
+        ax.text(x, height + 1, f"{height}", ha="center", fontsize=15)
+    ax.set_xticks(at, names, fontsize=15)
+    ax.set(xlabel="dropout", ylabel="Spearman × 100, STS-B dev", xlim=(-0.6, len(rows) - 0.4))
+    told = "; ".join(f"{row['name']}: {row['paper']}" for row in rows)
+    return plots.describe(fig, f"Spearman × 100 by dropout rate in the paper, BERT-base. {told}.")
 
 
 @figure
 def sentences_plane() -> Figure:
     fig, ax = plt.subplots(figsize=(10.4, 5.0))
     plots.paths(
-        {name: (record()[f"{name}.path.uniformity"], record()[f"{name}.path.alignment"]) for name in LONG},
+        {name: (record()[f"{name}.path.uniformity"], record()[f"{name}.path.alignment"]) for name in SHOWN},
         xlabel="uniformity (lower: more evenly spread)",
         ylabel="alignment (lower: paraphrases closer)",
         ax=ax,
@@ -190,17 +168,3 @@ def sentences_plane() -> Figure:
     for text in ax.texts:
         text.set_fontsize(16)
     return plots.describe(fig, fig.alt.lstrip(": "))
-
-
-@figure
-def sentences_spoilt() -> Figure:
-    names = {
-        "labels, 60 steps": "labels",
-        "no contradictions": "entailment only",
-        "temperature 1": "temperature 1",
-        "lists filtered apart": "lists filtered apart",
-        "roles swapped": "roles swapped",
-    }
-    fig, ax = plt.subplots(figsize=(10.4, 3.7))
-    groups(names, "STS-B/dev", ax, "Spearman × 100, STS-B dev")
-    return plots.describe(fig, f"{fig.alt.lstrip(': ')} A dotted line: before training.")
