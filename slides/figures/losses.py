@@ -152,8 +152,8 @@ def nce_noise() -> Figure:
 
 @figure
 def nce_shift() -> Figure:
-    several = (1, 4, 16)
-    found = groups("02_nce", {str(k): f"pmi.shift.{k}" for k in several})
+    several = (1, 5, 20)
+    found = groups("02_nce", {str(k): f"k = {k}.shift" for k in several})
     fig, ax = plt.subplots(figsize=(6.2, 4.5))
     ends = np.linspace(0.8, 20, 50)
     ax.plot(ends, -np.log(ends), "--", color=plots.COLOURS[1], label="theory: −log K")
@@ -163,7 +163,7 @@ def nce_shift() -> Figure:
     ax.set_xscale("log")
     ax.set_xticks(several, [f"K = {k}" for k in several])
     ax.minorticks_off()
-    ax.set(ylabel="shift", ylim=(min(-3.3, *found["16"]), 1.2))
+    ax.set(ylabel="shift", ylim=(min(-3.3, *found["20"]), 1.2))
     ax.legend(loc="upper right")
     told = "; ".join(f"K = {k}: {np.mean(found[str(k)]):.2f}, theory {0.0 - math.log(k):.2f}" for k in several)
     return plots.describe(fig, f"Mean of dot product minus PMI against the number of noise words. {told}.")
