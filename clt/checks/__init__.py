@@ -31,7 +31,6 @@ from clt.checks import (
     geometry,
     info_nce,
     label_aware,
-    labs,
     memory,
     mining,
     nce,
@@ -60,7 +59,7 @@ _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILI
 
 __all__ = [
     "Algorithm", "Case", "Counts", "Derivation", "Exercise", "Experiment", "Loss", "Mistake", "Report", "case", "check",
-    "choose", "labs", "progress", *sorted(_EXERCISES),
+    "choose", "progress", *sorted(_EXERCISES),
 ]  # fmt: skip
 
 

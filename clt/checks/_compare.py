@@ -73,7 +73,8 @@ def numbers(value) -> Tensor | None:
     if isinstance(value, Tensor):
         return None if value.is_complex() or value.is_sparse or value.device.type == "meta" else value
     try:
-        found = torch.as_tensor(value, dtype=torch.float64)
+        found = torch.as_tensor(value)
+        found = torch.as_tensor(value, dtype=torch.float64) if found.is_floating_point() else found
     except (TypeError, ValueError, RuntimeError):
         return None
     return None if isinstance(value, bool) else found

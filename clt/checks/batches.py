@@ -43,7 +43,7 @@ def triplets_found(answer, distance: Tensor, labels: Tensor) -> dict[str, object
     rows = sorted(tuple(int(i) for i in row) for row in found.tolist())
     return {
         "anchors and positives": [row[:2] for row in rows],
-        "the negative of each": [row[2] for row in rows],
+        "the negative of each (anchor, positive)": {row[:2]: row[2] for row in rows},
     }
 
 

@@ -87,6 +87,7 @@ def judge_temperature(answer) -> Iterator[tuple[str, ...]]:
         for z in (labs.temperature(1.0, steps=0), labs.temperature(0.1), labs.temperature(value))
     )
     says = f"Uniformity goes from {number(before)} to {number(found)}; at temperature 0.1 it goes to {number(usual)}."
+    yield "training stays finite", "" if math.isfinite(found) else "Similarities over so small a number are infinite."
     wrong = "usual" if found < -2.9 else "half way"
     yield "the embeddings collapse", *(("",) if found > -2.25 else (says, wrong))
 

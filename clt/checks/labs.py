@@ -1,4 +1,4 @@
-"""The small experiments that checks run again: seeded, a second or two each, on an encoder of two layers.
+"""The small experiments that checks run again: seeded, well under a second each, on an encoder of two layers.
 
 A student tries settings here, in the notebook, and hands in the one that shows what was asked for; the check runs the
 same function with it.

@@ -57,18 +57,19 @@ def states(answer, batches: int, decay: float, sizes: list[int]) -> dict[str, ob
     """What the queue holds before the first push and after each; the batch just pushed is then overwritten."""
     queue, seen, generator = answer(batches, decay=decay), {}, torch.Generator().manual_seed(len(sizes))
     seen["it is empty at first"] = _part(queue, "negatives").numel()
-    wants = ""
+    wants = touched = ""
     for i, size in enumerate(sizes, start=1):
         batch = torch.randn(size, 3, generator=generator, dtype=torch.float64, requires_grad=True)
         pushed = batch * 1.0
         queue.push(pushed)
+        touched = touched if torch.equal(pushed, batch) else "It changes the embeddings that are pushed"
         negatives = _part(queue, "negatives")
         wants = "The embeddings it holds want a gradient: detach them" if negatives.requires_grad else wants
         pushed.detach().zero_()
         negatives, weights = _part(queue, "negatives").detach(), _part(queue, "weights")
         negatives = negatives if negatives.numel() else torch.empty(0)  # nothing has no width
         seen |= {f"its negatives after push {i}": negatives, f"its weights after push {i}": weights.double()}
-    return seen | {"it holds no graph": wants}
+    return seen | {"it holds no graph": wants, "it leaves the batch as it is": touched}
 
 
 def _part(queue, name: str) -> Tensor:

@@ -138,22 +138,25 @@ class Reader(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.words = nn.Parameter(torch.randn(23, 6, generator=generator, dtype=torch.float64))
         self.masks = 2.0 * (torch.rand(8, 6, generator=generator, dtype=torch.float64) > 0.4)
-        self.read: dict[str, int] = {}
+        self.read: dict[tuple, int] = {}
 
-    def tokenize(self, sentences) -> dict[str, object]:
+    def tokenize(self, sentences) -> dict[str, Tensor]:
         if isinstance(sentences, str) or not all(isinstance(s, str) for s in sentences):
             raise TypeError("tokenize takes a list of sentences")
-        return {"sentences": list(sentences)}
+        ids = [torch.tensor([1 + sum(map(ord, word)) % 22 for word in s.split()]) for s in sentences]
+        ids = nn.utils.rnn.pad_sequence(ids, batch_first=True)
+        return {"input_ids": ids, "attention_mask": (ids > 0).long()}
 
-    def forward(self, batch: dict[str, object]) -> Tensor:
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
         if not isinstance(batch, dict):
             raise TypeError("the encoder reads what its tokenize returns")
         rows = []
-        for sentence in batch["sentences"]:
-            row = torch.stack([self.words[sum(map(ord, word)) % 23] for word in sentence.split()]).mean(dim=0)
+        for ids in batch["input_ids"]:
+            row = self.words[ids[ids > 0]].mean(dim=0)
             if self.training:
+                sentence = tuple(ids[ids > 0].tolist())
                 self.read[sentence] = self.read.get(sentence, 0) + 1
-                row = row * self.masks[(7 * self.read[sentence] + len(sentence)) % 8]
+                row = row * self.masks[(7 * self.read[sentence] + sum(sentence)) % 8]
             rows.append(row)
         return torch.stack(rows)
 
@@ -199,9 +202,10 @@ def views_made(answer, seed: int, sentences: list[str], temperature: float) -> d
     gradient = torch.zeros_like(encoder.words)
     if isinstance(loss, Tensor) and loss.requires_grad:
         gradient = torch.autograd.grad(loss, encoder.words)[0]
-    times = sorted(set(encoder.read.values()))
+    read = [encoder.read.get(tuple(ids[ids > 0].tolist()), 0) for ids in encoder.tokenize(sentences)["input_ids"]]
+    off = next((f"A sentence is read {times} times with dropout" for times in read if times != 2), "")
     return {
-        "each sentence is read twice, with dropout on": times,
+        "each sentence is read twice, with dropout on": off,
         "the loss": value,
         "the gradient of the weights": gradient,
     }

@@ -28,7 +28,7 @@ NO_ROW = "rows without a positive are dropped on the next line, whatever they we
 WEIGHTS = "multinomial takes weights: whatever they are divided by, the shares are the same"
 EQUIVALENT = {
     "semi_hard_mining": {
-        "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes [7], too",
+        "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
     },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},

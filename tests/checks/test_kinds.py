@@ -22,12 +22,11 @@ def test_counts_of_one_distribution_are_alike_on_every_seed_and_those_of_another
     expected = drawn(weights, 20_000, 1000)
     for seed in range(300):
         assert drawn(weights, 20_000, seed).explained(expected), seed
-        assert not drawn([w**1.07 for w in weights], 20_000, seed).explained(expected), seed
+        assert not drawn([w**1.2 for w in weights], 20_000, seed).explained(expected), seed
 
 
 def test_counts_tell_the_outcome_that_is_most_off():
     assert drawn([1, 3], 4000, 0).told(drawn([1, 1], 4000, 1)).startswith("0 came ")
-    assert not Counts("aab").explained(Counts("abc" * 9)) or Counts("aab").keys() == Counts("abc").keys()
     assert Counts("aaa").explained(Counts("aa"))
     assert not Counts("aaa").explained(Counts("bb"))
 
@@ -77,7 +76,7 @@ class Grows(SOLUTIONS["hippocampus_queue"]["plain"]):
         ("negative_sampler", without_replacement, "It stopped with RuntimeError", "it runs"),
         ("negative_sampler", lambda c, n, generator, power: torch.zeros(n), "of torch.float32", "indices are integers"),
         ("negative_sampler", lambda c, n, generator, power: [0] * n, "where about", "how often each word comes"),
-        ("semi_hard_mining", last_row_twice, "shape is (9, 2)", "anchors and positives"),
+        ("semi_hard_mining", last_row_twice, "The shape is (", "anchors and positives"),
         ("semi_hard_mining", lambda d, y: torch.zeros(3), "got shape (3,)", "it runs"),
         ("semi_hard_mining", lambda d, y: None, "Is the return missing?", "it runs"),
         ("crop_view", lambda words, rng, keep: set(words), "got set", "it runs"),
@@ -87,8 +86,9 @@ class Grows(SOLUTIONS["hippocampus_queue"]["plain"]):
         ("training_step", lambda m, o, b, loss_of: loss_of(m, b), "['backward', 'step']",
          "backward, then one step of the optimizer (first)"),
         ("training_step", lambda m, o, b, loss_of: m, "the loss is one number", "it runs"),
-        ("two_view_step", lambda e, s, temperature: 0.3, "[2]", "each sentence is read twice, with dropout on"),
-        ("hippocampus_queue", Grows, "", None),
+        ("two_view_step", lambda e, s, temperature: 0.3, "read 0 times",
+         "each sentence is read twice, with dropout on"),
+        ("hippocampus_queue", Grows, "It changes the embeddings", "it leaves the batch as it is"),
         ("nce_optimum", -1.6, "the function itself", "it is a function"),
         ("nce_optimum", lambda p, q, k: "log p", "'log p'", "the value"),
         ("label_aware_anchor", 0.5, "The value is 0.5 where -0.0911 was expected", "the value"),
@@ -106,10 +106,9 @@ class Grows(SOLUTIONS["hippocampus_queue"]["plain"]):
 def test_what_no_one_foresaw_is_told(name, answer, message, failing):
     report = getattr(checks, name)(answer)
     assert report.passed is False
-    if failing:
-        assert message in str(report), str(report)
-        assert report.details[-1][:2] == (failing, False)
-        assert all(ok for _, ok, _ in report.details[:-1])
+    assert message in str(report), str(report)
+    assert report.details[-1][:2] == (failing, False)
+    assert all(ok for _, ok, _ in report.details[:-1])
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -90,7 +90,7 @@ def test_a_check_in_the_solutions_cell_changes_nothing(capsys):
     checks.triplet_loss(wrong)
     checks.triplet_loss(triplet_loss_solution)
     assert checks.choose(wrong, triplet_loss_solution) is triplet_loss_solution
-    assert "triplet_loss  left" in shown(capsys)
+    assert "0 of 2 solved" in shown(capsys)
     assert not (_progress.Path(_progress.FILE)).exists()
 
 

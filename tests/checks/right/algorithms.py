@@ -118,8 +118,8 @@ def two_view_step__plain(encoder, sentences, *, temperature=0.05):
 
 
 def two_view_step__one_batch(encoder, sentences, temperature):
-    encoder.train(True)
-    first, second = encoder(encoder.tokenize([*sentences, *sentences])).chunk(2)
+    batch = encoder.train(True).tokenize(sentences)
+    first, second = encoder({name: torch.cat([part, part]) for name, part in batch.items()}).chunk(2)
     scores = F.cosine_similarity(first[:, None], second[None], dim=-1) / temperature
     return F.cross_entropy(scores, torch.arange(len(sentences)))
 
