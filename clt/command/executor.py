@@ -143,7 +143,7 @@ def execute(
                 lesson.problem = f"{place()}: {type(error).__name__}: {_first_line(str(error))}"
         finally:
             atexit.unregister(client._cleanup_kernel)  # nbclient forgets to where a kernel did not start
-        lesson.seconds = time.monotonic() - lesson.began
+        lesson.seconds = round(time.monotonic() - lesson.began, 2)
 
 
 def _first_line(text: str) -> str:
