@@ -55,6 +55,15 @@ def test_inside_and_outside_agree_with_one_positive(lesson):
     torch.testing.assert_close(losses.sup_con_loss(x, labels), losses.nt_xent_loss(x[:4], x[4:], temperature=0.1))
 
 
+def test_the_derived_gradient_is_autograds(lesson, batch):
+    x, _ = batch
+    cosines = F.cosine_similarity(x[:1], x[1:]).detach().requires_grad_()
+    positive = torch.arange(len(cosines)) % 3 == 0
+    loss = -(cosines / 0.2).log_softmax(dim=0)[positive].mean()
+    expected = torch.autograd.grad(loss, cosines)[0]
+    torch.testing.assert_close(lesson["l_out_gradient"](cosines.detach(), positive, temperature=0.2), expected)
+
+
 def test_the_formula_as_one_reads_it_fails_where_the_lesson_says(lesson):
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
     typed, right = lesson["as_one_reads_it"], losses.sup_con_loss

@@ -1,5 +1,7 @@
 """Lesson 06: what it builds from scratch is what the package computes, in values and in gradients."""
 
+import math
+
 import pytest
 import torch
 from kit import same
@@ -40,6 +42,19 @@ def test_uniform_weights_are_sup_con(lesson, batch):
     ours = lesson["label_aware_loss"](embeddings, labels, torch.full_like(logits, 7.0), temperature=0.3)
     expected = (losses.sup_con_loss(embeddings, labels, temperature=0.3) - torch.tensor(4.0).log()) / 4
     same(ours, expected, embeddings)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 32])
+def test_the_sign_turns_where_the_lesson_says(lesson, classes):
+    """All cosines equal: SupCon is then the logarithm of the number of other rows."""
+    turn = lesson["sign_condition"](classes)
+    for n in (2, 4, 6, 30, 36, 128):
+        embeddings, labels = torch.ones(n, 3, dtype=torch.float64), torch.arange(n) // 2
+        logits = torch.zeros(n, max(classes, n), dtype=torch.float64)
+        logits[:, classes:] = -torch.inf
+        loss = lesson["label_aware_loss"](embeddings, labels % classes, logits)
+        if abs(math.log(n - 1) - turn) > 1e-6:
+            assert (loss < 0) == (math.log(n - 1) < turn)
 
 
 def test_tiny_weights_stay_finite(lesson):
