@@ -88,7 +88,7 @@ def test_decimals_that_are_not_results_may_be_typed(recorded):
 
 
 def test_a_table_stands_beside_ours(recorded):
-    for key in ("cls", "mean", "first-last", "whitened"):
+    for key in ("cls", "mean", "first-last", "centred", "whitened", "overlap"):
         results.measured("00_start_here", f"sts.{key}", 0.25)
     table = filled("@{table:00_start_here:sts_pooling}")
     assert "| last layer, mean | 46.35 | 25 |" in table

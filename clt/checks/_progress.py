@@ -8,8 +8,8 @@ from clt.results import table
 from clt.results.measured import write_json
 
 LESSONS = {  # what each notebook asks, in its order
-    "00_start_here": ("similarity_matrix", "alignment", "uniformity"),
-    "01_triplet_loss": ("triplet_loss", "margin_triplet_loss", "positive_mask", "batch_hard_loss"),
+    "00_start_here": ("similarity_matrix", "uniformity", "training_step"),
+    "01_triplet_loss": ("triplet_loss", "batch_hard_loss", "semi_hard_mining", "collapse_batch"),
     "02_nce": ("nce_loss", "negative_sampling_loss", "similarity_matrix"),
     "03_info_nce": ("similarity_matrix", "info_nce_loss", "nt_xent_loss"),
     "04_simcse": ("simcse_loss", "supervised_simcse_loss", "uniformity"),
