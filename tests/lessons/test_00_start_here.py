@@ -28,7 +28,7 @@ def code() -> list[str]:
 def lesson(code) -> dict:
     """Every function that the notebook defines, taken out of it."""
     space = {"torch": torch, "Tensor": torch.Tensor, "F": F, "metrics": metrics}
-    exec("import math\nfrom torch import nn", space)
+    exec("import math\nimport numpy as np\nfrom torch import nn", space)
     for source in code:
         for node in ast.parse(re.sub(r"^\s*%.*$", "    pass", source, flags=re.M)).body:
             if isinstance(node, ast.FunctionDef):
