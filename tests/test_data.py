@@ -389,3 +389,25 @@ def test_the_module_writes_checksums(embedded, monkeypatch, capsys):
     runpy.run_module("clt.data", run_name="__main__")
     assert "checksums.sha256" in capsys.readouterr().out
     assert data.verify() == []
+
+
+def test_batches_by_label_hold_so_many_rows_of_so_many_labels():
+    labels = ["b", "a", "c"] * 6 + ["d"]  # one label has fewer rows than are asked for
+    sample = data.batches_by_label(labels, classes=3, per_class=4)
+    seen = set()
+    for seed in range(40):
+        rows = sample(torch.Generator().manual_seed(seed)).tolist()
+        drawn = [labels[row] for row in rows]
+        assert len(set(rows)) == len(rows), "no row twice"
+        assert len(set(drawn)) == 3
+        assert all(drawn.count(label) == (1 if label == "d" else 4) for label in set(drawn))
+        seen.update(rows)
+    assert seen == set(range(19)), "every row has its turn"
+    again = [sample(torch.Generator().manual_seed(3)).tolist() for _ in range(2)]
+    assert again[0] == again[1]
+
+
+@pytest.mark.parametrize(("classes", "per_class"), [(0, 1), (4, 1), (2, 0)])
+def test_batches_by_label_refuses_what_cannot_be(classes, per_class):
+    with pytest.raises(ValueError, match="classes"):
+        data.batches_by_label([0, 1, 2], classes=classes, per_class=per_class)

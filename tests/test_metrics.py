@@ -206,3 +206,18 @@ def test_linear_probe_reads_what_is_linear_and_nothing_else():
 def test_linear_probe_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="labels"):
         metrics.linear_probe(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])
+
+
+def test_nearest_neighbor_goes_by_the_angle():
+    gallery = torch.tensor([[1.0, 0.0], [0.0, 5.0], [-2.0, -2.0]])
+    asked = torch.tensor([[9.0, 1.0], [0.1, 0.2], [-3.0, -1.0], [0.9, 1.0]])  # the last is nearer to the first in space
+    assert metrics.nearest_neighbor(gallery, list("abc"), asked, list("abcb")) == 1.0
+    assert metrics.nearest_neighbor(gallery, [0, 1, 2], asked, torch.tensor([0, 1, 0, 2])) == 0.5
+    assert metrics.nearest_neighbor(100 * gallery, [0, 1, 2], asked, [0, 1, 2, 1]) == 1.0
+
+
+def test_nearest_neighbor_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="labels"):
+        metrics.nearest_neighbor(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])
+    with pytest.raises(ValueError, match="got"):
+        metrics.nearest_neighbor(torch.ones(2, 2), [0, 1], torch.ones(1, 3), [0])

@@ -43,3 +43,36 @@ def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[[torch.Gen
         return ordered[start : start + size]
 
     return sample
+
+
+def batches_by_label(labels: Sequence, *, classes: int, per_class: int) -> Callable[[torch.Generator], torch.Tensor]:
+    """Draw ``per_class`` rows of each of ``classes`` labels at a time, so that every anchor finds its positives.
+
+    Args:
+        labels: one label a row, of any kind that can be sorted.
+        classes: different labels in a batch, drawn anew each time.
+        per_class: different rows of each; a label with fewer rows gives all it has.
+
+    Returns:
+        ``sample(generator)``: the numbers of the chosen rows, label by label.
+
+    Raises:
+        ValueError: if there are fewer than ``classes`` labels, or a number is not positive.
+
+    Source: Hermans, Beyer and Leibe (2017), section 2: batches of P classes with K examples each.
+    """
+    rows: dict[object, list[int]] = {}
+    for row, label in enumerate(labels):
+        rows.setdefault(label, []).append(row)
+    if not 1 <= classes <= len(rows) or per_class < 1:
+        raise ValueError(
+            f"expected 1 to {len(rows)} classes, the labels there are, and a positive number of rows of each; "
+            f"got {classes} and {per_class}"
+        )
+    groups = [torch.tensor(rows[label]) for label in sorted(rows)]
+
+    def sample(generator: torch.Generator) -> torch.Tensor:
+        chosen = [groups[i] for i in torch.randperm(len(groups), generator=generator)[:classes]]
+        return torch.cat([group[torch.randperm(len(group), generator=generator)[:per_class]] for group in chosen])
+
+    return sample

@@ -24,7 +24,7 @@ ONCE = {"seeds": [0, 1]}  # two, for a spread
 CUT = {
     "00_start_here": ONCE | {"encoder": "tiny", "most": 300, "steps": 5},
     "01_triplet_loss": ONCE
-    | {"encoder": "tiny", "steps": 3, "tested": 20, "text_steps": 1, "text_batch": 4, "text_classes": 4},
+    | {"encoder": "tiny", "steps": 3, "most": 300, "text_steps": 1, "text_batch": 4},
     "02_nce": ONCE
     | {"rows_read": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
     "03_info_nce": ONCE
