@@ -227,7 +227,7 @@ def simclr_views() -> Figure:
             ax.set(xticks=[], yticks=[])
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     ax = right.subplots()
-    found = groups("01_triplet_loss", {"untrained": "probe.untrained"}) | runs.accuracy_of_one_change()
+    found = runs.accuracy_of_one_change()
     plots.seeds(found, xlabel="linear-probe accuracy", ax=ax)
     told = "; ".join(f"{name} {results.spread(values)}" for name, values in found.items())
     return plots.describe(fig, f"Left: six digits and two views of each, cropped and noisy. Right: accuracy, {told}.")
