@@ -29,7 +29,7 @@ CUT = {
     | {"rows_read": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
     "03_info_nce": ONCE
     | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
-    "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["STS-B/test"], "ablated": ["STS-B/dev"]},
+    "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
     "05_supcon": ONCE
     | {"encoder": "tiny", "max_length": 32, "examples": 700, "steps": 2, "batch_size": 64, "few": [2],
        "tune_seeds": [0], "tune_steps": 1},
