@@ -183,25 +183,21 @@ def ntxent_terms() -> Figure:
 
 @figure
 def simclr_batches() -> Figure:
-    kinds = ("small batch", "middling batch", "large batch")
     entry = next(e for e in results.published("03_info_nce") if e["table"] == "batch_size")
-    paper = np.array([row["paper"] for row in entry["rows"]]).reshape(3, 3)
-    ours = {
-        f"batch {b}, {e} epochs": recorded("03_info_nce", f"batch {b}, {e} epochs.accuracy")["values"]
-        for b, e in ((32, 3), (96, 3), (288, 3), (32, 9), (288, 9))
-    }
+    rows = [row for row in entry["rows"] if row["paper"] is not None]
+    names = [row["key"].removesuffix(".accuracy") for row in rows]
+    paper = {row["name"].partition(",")[0].partition(" (")[0] + (", long" if "long" in row["name"] else ", short"):
+             [row["paper"]] for row in rows}  # fmt: skip
+    ours = {name: recorded("03_info_nce", f"{name}.accuracy")["values"] for name in names}
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.9))
-    for i, name in enumerate(kinds):
-        look = {"color": plots.COLOURS[i], "linestyle": plots.DASHES[i], "marker": plots.MARKERS[i], "label": name}
-        axes[0].plot(range(3), paper[i], **look)
-    plots.seeds(ours, xlabel="accuracy in %", ax=axes[1])
-    axes[0].set(title="paper: ImageNet, linear accuracy in %", xlabel="epochs")
-    axes[0].set_xticks(range(3), ["100", "400", "800"])
-    axes[0].legend()
-    axes[1].set(title="ours: digits, five seeds each")
-    told = "; ".join(f"{k}: {paper[i].tolist()}" for i, k in enumerate(kinds))
+    for ax, found, title in zip(axes, (paper, ours), ("paper: ImageNet", "ours: digits, five seeds"), strict=True):
+        plots.seeds(found, xlabel="accuracy in %", ax=ax)
+        ax.set_title(title)
+    theirs = "; ".join(f"{name} {values[0]}" for name, values in paper.items())
     mine = "; ".join(f"{name} {np.mean(values):.1f}" for name, values in ours.items())
-    return plots.describe(fig, f"Accuracy by batch size and epochs. The paper, {told}. Ours, {mine}.")
+    return plots.describe(
+        fig, f"Accuracy in % by batch size and length of training. The paper: {theirs}. Ours: {mine}."
+    )
 
 
 @figure
