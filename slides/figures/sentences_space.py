@@ -82,20 +82,21 @@ def sentences_read_out() -> Figure:
     table = next(t for t in results.published("00_start_here") if t["table"] == "sts_pooling")
     found = results.recorded("00_start_here").found
     rows = [row for row in table["rows"] if row["key"]]
-    names = ["mean of word vectors", "[CLS]", "mean, last layer", "mean, first and last", "the same, whitened"]
+    names = [row["name"].partition(" (")[0] for row in rows]
     fig, ax = plt.subplots(figsize=(10.4, 4.2))
     told = []
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
         ours = 100 * found[row["key"]]["mean"]
-        values = {"ours: clt-mini": ours} | (
-            {"paper: BERT-base" if i else "paper: GloVe": row["paper"]} if row["paper"] else {}
-        )
+        who = "paper: GloVe" if "GloVe" in row["name"] else "paper: BERT-base"
+        values = {"ours: clt-mini": ours} | ({who: row["paper"]} if row["paper"] else {})
         for k, (who, value) in enumerate(values.items()):
             ax.scatter(value, i, s=170, marker="o^"[k], color=plots.COLOURS[k], zorder=3)
             ax.text(value, i - 0.2, f"{value:.1f}", ha="center", va="bottom", fontsize=14)
             told.append(f"{name}, {who}: {value:.1f}")
         ax.axhline(i, color="#9aa0a6", linewidth=0.8, linestyle="-", zorder=0)
-    for k, who in enumerate(("ours: clt-mini, the course's pairs", "published: BERT-base (first row GloVe), STS-B")):
+    for k, who in enumerate(
+        ("ours: clt-mini, the course's pairs", "published: BERT-base (word vectors: GloVe), STS-B")
+    ):
         ax.scatter([], [], s=170, marker="o^"[k], color=plots.COLOURS[k], label=who)
     ax.set_yticks(range(len(names)), names, fontsize=17)
     ax.set(ylim=(len(names) - 0.6, -0.7), xlabel="Spearman × 100, test")
