@@ -322,9 +322,10 @@ def doctor(online: bool) -> None:
 def grade(folder: Path, output: Path, seconds: float, memory: float) -> None:
     """Check the exercises of every notebook in FOLDER and below, and write a table.
 
-    Each notebook is judged in a process of its own: its setup, imports, parameters and definitions run, then each
-    exercise cell, then the check of that exercise, called anew: stored outputs do not count. Training cells do not run.
-    An endless loop, a crash or too much memory costs the exercise in which it happens, and nobody else.
+    Each notebook is judged in a process of its own. Of its cells runs what the checks need: what they are handed, and
+    the imports, constants, functions and data that it is made of. Stored outputs do not count, and training that no
+    exercise needs does not run. A right answer has its point wherever it stands. An endless loop, a crash or too much
+    memory costs the exercise in which it happens, and nobody else.
 
     The table has a row for each notebook: name, status, points, and for each exercise points (1 or 0), status and
     diagnosis. The submitted code runs with your rights: grade in a container what you would not run yourself.
@@ -339,25 +340,27 @@ def grade(folder: Path, output: Path, seconds: float, memory: float) -> None:
       0      the table is written, whatever the points
       2      nothing was graded, and the message says why
     """
-    from clt.command.grade import grade as judged
-    from clt.command.grade import write_csv
+    from clt.command.grade import Grader, find_notebooks, try_to_write, write_csv
     from clt.command.plan import Refused
 
     never_fail_to_print()
     if not folder.is_dir():
         raise Refused(f"{str(folder)!r} is not a folder.")
-    paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    paths = find_notebooks(folder)
     if not paths:
         raise Refused(f"there is no notebook in {str(folder)!r}.")
-    if not output.resolve().parent.is_dir():
-        raise Refused(f"cannot write to --output {output}: its folder does not exist.")
+    try:
+        try_to_write(output)
+    except OSError as error:
+        raise Refused(f"cannot write to --output {output}: {error.strerror}.") from error
     submissions = []
-    for path in paths:
-        submissions.append(judged(path, path.relative_to(folder).with_suffix("").as_posix(), seconds, memory))
-        done = submissions[-1]
-        points = f"{done.points} of {len(done.grades)}" if done.status == "graded" else done.status
-        click.echo(f"{done.name}: {points}")
-        write_csv(submissions, output)  # after each one: what is done stays, should the rest be stopped
+    with Grader(seconds, memory) as grader:
+        for path in paths:
+            done = grader.grade(path, path.relative_to(folder).with_suffix("").as_posix())
+            submissions.append(done)
+            points = f"{done.points} of {len(done.grades)}" if done.status == "graded" else done.status
+            click.echo(f"{done.name}: {points}")
+            write_csv(submissions, output)  # after each one: what is done stays, should the rest be stopped
     click.echo(f"Wrote {output}")
 
 
