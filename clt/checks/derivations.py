@@ -51,7 +51,7 @@ NCE_OPTIMUM = Derivation(
                 "NCE takes off log(Kq) as a whole, and neither K nor q is left in the optimum."),
         Mistake("the posterior", "This is the probability that the word came from the data.",
                 "Its logit is s − log(Kq). Solve for s."),
-        Mistake("the probability", "This is p.", "A score is a logarithm: exp of it is the probability."),
+        Mistake("the probability", "This is p itself.", "A score is a logarithm: exp of it is the probability."),
         Mistake("odds", "These are the odds of data against noise.", "The score is a logarithm; solve for it."),
         Mistake("sign", "The sign is wrong.", "More probable words have higher scores."),
         Mistake("base 2", "This is a logarithm to base 2.", "The sigmoid has e in it: natural logarithms."),
@@ -143,7 +143,7 @@ L_OUT_GRADIENT = Derivation(
     mistakes=[
         Mistake("temperature missing", "The factor 1/τ is missing.",
                 "The cosine stands in the exponent divided by τ: chain rule."),
-        Mistake("temperature multiplied", "The cosines are multiplied by the temperature.", "s = cos/τ."),
+        Mistake("temperature multiplied", "The cosines are multiplied by the temperature.", "They are divided by it: s = cos/τ."),
         Mistake("sign", "The sign is wrong: a step downhill would push the positives away.",
                 "A positive whose share is below 1/|P| has a negative gradient."),
         Mistake("count missing", "Each positive is asked for the whole probability.",

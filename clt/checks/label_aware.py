@@ -17,8 +17,6 @@ def plain_label_aware(embeddings, labels, class_logits, *, temperature=0.3, wron
     log_weights = F.log_softmax(logits, dim=0 if "weights over the batch" in wrong else 1)
     if "no softmax" in wrong:
         log_weights = logits
-    if "raw logits" in wrong:
-        log_weights = logits.log()  # a negative weight gives NaN, as it does to whoever writes it so
     below = log_weights[:, labels]  # row i, column k: log of i's weight for the class of k
     own = below.diagonal()[:, None]
     if "weights transposed" in wrong:
@@ -31,6 +29,10 @@ def plain_label_aware(embeddings, labels, class_logits, *, temperature=0.3, wron
         below = torch.zeros_like(below)
     if "weights not exponentiated" in wrong:
         below = below.exp()
+    if "raw logits" in wrong:  # a negative sum gives NaN, as it does to whoever writes it so
+        below = (logits[:, labels] * similarity.exp()).masked_fill(~other, 0.0).sum(1, keepdim=True).log()
+        values = logits[torch.arange(len(labels)), labels] * several_positives(similarity - below, positive, wrong)
+        return over_anchors(values, positive, wrong)
     # The weight counts below the line alone: the share of a positive has it added there and not above.
     shares = log_share(similarity + below, other, positive, wrong) - below
     if "weight above" in wrong:

@@ -55,7 +55,7 @@ class PlainQueue:
 
 def states(answer, batches: int, decay: float, sizes: list[int]) -> dict[str, object]:
     """What the queue holds before the first push and after each; the batch just pushed is then overwritten."""
-    queue, seen, generator = answer(batches, decay=decay), {}, torch.Generator().manual_seed(len(sizes))
+    queue, seen, generator = returned(answer(batches, decay=decay)), {}, torch.Generator().manual_seed(len(sizes))
     seen["it is empty at first"] = _part(queue, "negatives").numel()
     wants = touched = ""
     for i, size in enumerate(sizes, start=1):
