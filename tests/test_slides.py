@@ -99,7 +99,10 @@ def test_decimals_that_are_not_results_may_be_typed(recorded):
 
 
 def test_a_table_stands_beside_ours(recorded):
-    recorded("00_start_here", **{f"sts.{key}": [0.25] for key in ("cls", "mean", "first-last", "whitened")})
+    recorded(
+        "00_start_here",
+        **{f"sts.{key}": [0.25] for key in ("cls", "mean", "first-last", "centred", "whitened", "overlap")},
+    )
     table = filled("@{table:00_start_here:sts_pooling}")
     assert "| last layer, mean | 46.35 | 25 |" in table
     assert "| last layer, [CLS] | – | 25 |" in table

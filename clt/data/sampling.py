@@ -1,11 +1,13 @@
 """Batches of rows, drawn with a generator: what :func:`clt.training.train` calls ``sample``."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
-def batches(*columns: Sequence, size: int) -> Callable[[torch.Generator], list[list]]:
+def batches(*columns: Sequence, size: int) -> Callable[["torch.Generator"], list[list]]:
     """Draw ``size`` different rows at a time: ``sample(generator)`` is a list with the chosen rows of each column.
 
     Args:
@@ -19,14 +21,16 @@ def batches(*columns: Sequence, size: int) -> Callable[[torch.Generator], list[l
     if len(lengths) != 1 or not 1 <= size <= len(columns[0]):
         raise ValueError(f"expected columns of one length, of at least {size} rows; got lengths {sorted(lengths)}")
 
-    def sample(generator: torch.Generator) -> list[list]:
+    def sample(generator: "torch.Generator") -> list[list]:
+        import torch  # late: whoever only loads texts need not wait for it
+
         chosen = torch.randperm(len(columns[0]), generator=generator)[:size].tolist()
         return [[column[i] for i in chosen] for column in columns]
 
     return sample
 
 
-def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[[torch.Generator], list[str]]:
+def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[["torch.Generator"], list[str]]:
     """Draw ``size`` sentences of about one length at a time: little is spent on padding, and length gives nothing away.
 
     Sentences are sorted by their number of words, ties in their given order; a batch is a stretch that starts anywhere.
@@ -38,14 +42,18 @@ def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[[torch.Gen
         raise ValueError(f"expected at least {size} sentences, got {len(sentences)}")
     ordered = sorted(sentences, key=lambda sentence: len(sentence.split()))
 
-    def sample(generator: torch.Generator) -> list[str]:
+    def sample(generator: "torch.Generator") -> list[str]:
+        import torch  # late: whoever only loads texts need not wait for it
+
         start = int(torch.randint(len(ordered) - size + 1, (1,), generator=generator))
         return ordered[start : start + size]
 
     return sample
 
 
-def batches_by_label(labels: Sequence, *, classes: int, per_class: int) -> Callable[[torch.Generator], torch.Tensor]:
+def batches_by_label(
+    labels: Sequence, *, classes: int, per_class: int
+) -> Callable[["torch.Generator"], "torch.Tensor"]:
     """Draw ``per_class`` rows of each of ``classes`` labels at a time, so that every anchor finds its positives.
 
     Args:
@@ -69,9 +77,11 @@ def batches_by_label(labels: Sequence, *, classes: int, per_class: int) -> Calla
             f"expected 1 to {len(rows)} classes, the labels there are, and a positive number of rows of each; "
             f"got {classes} and {per_class}"
         )
+    import torch  # late: whoever only loads texts need not wait for it
+
     groups = [torch.tensor(rows[label]) for label in sorted(rows)]
 
-    def sample(generator: torch.Generator) -> torch.Tensor:
+    def sample(generator: "torch.Generator") -> "torch.Tensor":
         chosen = [groups[i] for i in torch.randperm(len(groups), generator=generator)[:classes]]
         return torch.cat([group[torch.randperm(len(group), generator=generator)[:per_class]] for group in chosen])
 
