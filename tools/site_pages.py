@@ -37,7 +37,8 @@ def module_page(name: str) -> str:
     module = importlib.import_module(f"clt.{name}")
     title = f"clt.{name}"
     lines = [title, "=" * len(title), "", f".. automodule:: clt.{name}", "   :no-members:", ""]
-    commands = {key: value for key, value in vars(module).items() if isinstance(value, click.Group)}
+    typed = importlib.import_module("clt.command.cli") if name == "command" else module
+    commands = {key: value for key, value in vars(typed).items() if isinstance(value, click.Group)}
     if commands:
         for command in [*commands.values(), *next(iter(commands.values())).commands.values()]:
             top = command in commands.values()
