@@ -143,7 +143,8 @@ L_OUT_GRADIENT = Derivation(
     mistakes=[
         Mistake("temperature missing", "The factor 1/τ is missing.",
                 "The cosine stands in the exponent divided by τ: chain rule."),
-        Mistake("temperature multiplied", "The cosines are multiplied by the temperature.", "They are divided by it: s = cos/τ."),
+        Mistake("temperature multiplied", "The cosines are multiplied by the temperature.",
+                "They are divided by it: s = cos/τ."),
         Mistake("sign", "The sign is wrong: a step downhill would push the positives away.",
                 "A positive whose share is below 1/|P| has a negative gradient."),
         Mistake("count missing", "Each positive is asked for the whole probability.",
