@@ -38,7 +38,9 @@ def lesson(stem: str) -> dict:
             continue
         for node in ast.parse(source).body:
             defines = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
-            value = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_solution")
+            value = "solution" in tags and "checks." not in ast.unparse(
+                node
+            )  # the steps to a value, but not the choice
             if defines or value or "parameters" in tags:
                 with suppress(NameError):  # made from what the lesson computed: it is not here
                     exec(compile(ast.Module([node], []), stem, "exec"), space)
