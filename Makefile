@@ -26,8 +26,8 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## make .venv with everything the course and its tests need
 
-course: $(READY) ## run every lesson, JOBS= at a time; the results go to build/course/index.html
-	$(BIN)/clt run $(addprefix --jobs=,$(JOBS))
+course: $(READY) ## run every lesson, or those of NB="00 01"; JOBS= at a time, else as many as there are cores
+	$(BIN)/clt run $(addprefix --jobs=,$(JOBS)) $(NB)
 
 test: test-units test-notebooks ## unit tests, then every notebook against its stored outputs (nbval)
 
@@ -41,21 +41,25 @@ test-processors: $(READY) ## every notebook as on older and newer processors, wi
 	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 
-lab: $(READY) ## open JupyterLab on the first lesson (or NB=), on this machine only, with a token
-	$(BIN)/jupyter lab --ip=127.0.0.1 $(or $(NB),notebooks/00_start_here.ipynb)
+# The lesson that NB= means, a notebook or a number; without NB=, the first one.
+LESSON = $(firstword $(sort $(wildcard $(NB) notebooks/$(NB)*.ipynb)))
 
-lint: $(READY) ## ruff, and the checks that pre-commit runs
+lab: $(READY) ## open the course in JupyterLab, on the first lesson (or NB=), on this machine only, with a token
+	$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(LESSON)
+
+lint: $(READY) ## ruff, and that the package's modules import in one direction only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## write the code as ruff formats it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-record: $(READY) ## make the records of the lessons named by NB= (a notebook, or a number: "04"), with CLT_DATA set
+record: $(READY) ## make the records of the lessons of NB="04 05": an hour or so each, with CLT_DATA set
 	$(BIN)/clt record $(addprefix --jobs=,$(JOBS)) $(NB)
 
-execute: $(READY) ## re-execute the notebooks named by NB= (default: all) in place, before a commit
+execute: $(READY) ## re-execute the lessons of NB= (default: all) in place, before a commit
 	$(BIN)/python tools/execute.py $(or $(NB),$(sort $(wildcard notebooks/*.ipynb)))
 
 badges: $(READY) ## write badges, launch links and setup cells, from [tool.clt] in pyproject.toml
@@ -65,7 +69,7 @@ offline: $(READY) ## run every lesson with the network cut
 	$(BIN)/python tools/offline.py $(BIN)/clt run
 
 # In environments of their own. TORCH= names a version of torch where the wanted one has no build for this machine.
-colab: $(READY) ## run the notebooks named by NB= (default: all) as on Colab, in build/colab
+colab: $(READY) ## run the lessons of NB= (default: all) as on Colab, in build/colab
 	$(BIN)/python tools/colab.py $(NB) $(addprefix --torch=,$(TORCH))
 
 versions: $(READY) ## test with other versions: SET=oldest, newest or pinned, in build/versions
@@ -81,7 +85,7 @@ $(MARP): slides/package.json slides/package-lock.json
 	cd slides && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-slides: $(READY) $(MARP) ## build/slides from the decks and the recorded results (after make course)
+slides: $(READY) $(MARP) ## build/slides from the decks and the records of the lessons
 	$(BIN)/python tools/slides.py
 
 slides-setup: $(READY) $(MARP) ## what the slides and their browser tests need beside Node and Chromium
@@ -97,12 +101,11 @@ $(PRESENT): $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev,present]" -c constraints.txt
 	@touch $@
 
-present: NB ?= notebooks/00_start_here.ipynb
-present: $(PRESENT) ## show the lesson named by NB= as slides that run, on this machine only, with a token
+present: $(PRESENT) ## show the lesson of NB= (default: the first) as slides that run, on this machine only
 	mkdir -p build/present
-	cp -r slides/live/. $(NB) build/present
+	cp -r slides/live/. $(LESSON) build/present
 	JUPYTERLAB_SETTINGS_DIR="$(CURDIR)/build/present/settings" $(BIN)/jupyter lab --ip=127.0.0.1 \
-	  --LabApp.default_url=/rise/$(notdir $(NB)) $(OPTIONS) build/present
+	  --LabApp.default_url=/rise/$(notdir $(LESSON)) $(OPTIONS) build/present
 
 bench: $(READY) ## time and memory of the losses beside their peers; installs the extra bench
 	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[dev,bench]" -c constraints.txt

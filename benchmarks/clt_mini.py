@@ -30,7 +30,7 @@ def pairs(name: str, split: str):
 
 
 def sts(encoder: SentenceEncoder, sets: dict[str, tuple[str, str]]) -> dict[str, float]:
-    """Spearman × 100 of the cosine with people's scores, all subsets of a year together."""
+    """Spearman × 100 of the cosine with the scores of the pairs, all subsets of a year together."""
     found = {}
     for label, (name, split) in sets.items():
         left, right, scores = pairs(name, split)

@@ -7,6 +7,7 @@ The modules, from the ground up: ``similarity``, ``losses`` and ``metrics`` know
 
 import importlib
 import os
+import pkgutil
 from importlib.metadata import PackageNotFoundError, version
 
 # torch's threads spin while they wait for one another. On a machine with anything else to do, the small steps of this
@@ -18,10 +19,7 @@ try:
 except PackageNotFoundError:  # a plain checkout on sys.path
     __version__ = "0+unknown"
 
-_MODULES = (
-    "augment", "checks", "command", "data", "encoders", "losses", "metrics", "plots", "pretraining", "results",
-    "similarity", "training",
-)  # fmt: skip
+_MODULES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def __getattr__(name):
@@ -31,4 +29,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_MODULES])
+    return [*_MODULES, "__version__"]

@@ -164,6 +164,86 @@ def seeds(groups: Mapping[str, Sequence[float]], *, xlabel: str, title: str = ""
     return ax
 
 
+def record_and_live(record: Mapping[str, Sequence[float]], here: Mapping[str, Sequence[float]] | None = None, *,
+                    xlabel: str, title: str = "", baseline: tuple[str, float] | None = None,
+                    ax: Axes | None = None) -> Axes:  # fmt: skip
+    """One row per method: the record's seeds as faint dots with a bar at their mean, this run as a bold diamond.
+
+    Args:
+        record: ``{method: one value per seed}``, from :func:`clt.results.recorded`.
+        here: what this machine measured, for those methods it ran.
+        xlabel, title: of the axes.
+        baseline: a name and a value for a dotted line, such as the untrained encoder.
+    """
+    here = here or {}
+    ax = _axes(ax, figsize=(6.4, 1.1 + 0.36 * len(record)))
+    for row, (name, values) in enumerate(record.items()):
+        colour = colour_of(name, row)
+        ax.scatter(values, [row] * len(values), color=colour, alpha=0.4, s=22, linewidths=0, zorder=2)
+        ax.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.5, linestyle="-", zorder=3)
+        if name in here:
+            ax.scatter(
+                here[name], [row] * len(here[name]), color=colour, marker="D", s=52, edgecolors="black", zorder=4
+            )
+    if baseline:
+        ax.axvline(baseline[1], color="grey", linewidth=1, linestyle=(0, (1, 3)))
+        ax.annotate(baseline[0], (baseline[1], 1), xycoords=("data", "axes fraction"), xytext=(3, 2),
+                    textcoords="offset points", color="grey", fontsize=8)  # fmt: skip
+    ax.set_yticks(range(len(record)), list(record))
+    ax.set_ylim(len(record) - 0.5, -0.5)
+    ax.set(xlabel=xlabel + ("  (dots: seeds of the record; diamond: this run)" if here else "  (one dot a seed)"))
+    ax.set_title(title, pad=14 if baseline else None)
+    ax.grid(axis="x", alpha=0.3)
+    told = "; ".join(
+        f"{name} {number(np.mean(v))} (from {number(min(v))} to {number(max(v))}"
+        + (f", here {number(np.mean(here[name]))})" if name in here else ")")
+        for name, v in record.items()
+    )
+    start = f" {baseline[0]} is at {number(baseline[1])}." if baseline else ""
+    _extend(ax, f"{title}: {xlabel}, one dot per seed of the record. {told}.{start}")
+    return ax
+
+
+def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str = "",
+          here: Mapping[str, tuple] | None = None, ax: Axes | None = None) -> Axes:  # fmt: skip
+    """Paths through a plane: for each method the record's seeds as faint lines, their mean and this run as bold ones.
+
+    Args:
+        record: ``{method: (x, y)}``, each a list with one curve per seed, from :func:`clt.results.recorded`.
+        here: ``{method: (x, y)}``, one curve each, drawn with a black edge.
+    """
+    ax = _axes(ax, figsize=(6.4, 4.2))
+    told = []
+    for row, (name, (xs, ys)) in enumerate(record.items()):
+        colour, marker = colour_of(name, row), MARKERS[row % len(MARKERS)]
+        for x, y in zip(xs, ys, strict=True):
+            ax.plot(x, y, color=colour, alpha=0.25, linewidth=1, linestyle="-")
+        x, y = np.mean(xs, axis=0), np.mean(ys, axis=0)
+        ax.plot(x, y, color=colour, marker=marker, markersize=4, linestyle="-", linewidth=2, label=name)
+        ax.annotate(name, (x[-1], y[-1]), xytext=(5, 0), textcoords="offset points", color=colour, fontsize=9)
+        told.append(f"{name} goes from ({number(x[0])}, {number(y[0])}) to ({number(x[-1])}, {number(y[-1])})")
+        if here and name in here:
+            ax.plot(*here[name], color=colour, marker="D", markersize=6, markeredgecolor="black", linewidth=2)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.margins(x=0.18)
+    _extend(ax, f"{title}: {ylabel} against {xlabel}, one path per method. {'; '.join(told)}.")
+    return ax
+
+
+# One colour for a method through all lessons; what has none here takes the next of the palette.
+_OWN = {
+    "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],
+    "cross entropy": COLOURS[4], "label-aware": COLOURS[3], "Twin Loss": COLOURS[5],
+    "random": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
+}  # fmt: skip
+
+
+def colour_of(method: str, row: int = 0) -> str:
+    """The colour of a method: its own, which is the same in every lesson, or the palette's for ``row``."""
+    own = next((colour for name, colour in _OWN.items() if method.startswith(name)), None)
+    return own or COLOURS[row % len(COLOURS)]
+
+
 class LiveCurve:
     """A loss curve that grows while a model trains; pass it to ``training.train(..., watch=LiveCurve())``."""
 

@@ -40,6 +40,6 @@ def behind_figures(deck: Path) -> set[str]:
 
 
 def not_run(deck: Path) -> list[str]:
-    """The lessons that a deck or one of its figures quotes and that have not been run."""
+    """The lessons that a deck or one of its figures quotes and that have no record."""
     lessons = {lesson for lesson, _ in quoted(deck)} | behind_figures(deck)
-    return sorted(lesson for lesson in lessons if not results.read(lesson))
+    return sorted(lesson for lesson in lessons if not (results.RECORDED / f"{lesson}.json").is_file())

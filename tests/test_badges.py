@@ -35,7 +35,7 @@ def test_every_file_says_what_the_one_place_says():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_badge_opens_its_own_file_at_the_tag(path):
     head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-    opened = re.findall(r"\)\]\((https://(?:colab|mybinder)[^)]*)\)", head)
+    opened = re.findall(r"\]\((https://(?:colab|mybinder)[^)]*)\)", head)
     place = f"{HOME.owner}/{HOME.repository}"
     assert opened == [
         f"https://colab.research.google.com/github/{place}/blob/{HOME.tag}/notebooks/{path.name}",

@@ -21,7 +21,16 @@ from clt.command.cli import main
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    for name in ("CLT_DATA", "HF_HUB_OFFLINE", "HF_ENDPOINT", "JUPYTER_PATH", "http_proxy", "HTTP_PROXY"):
+    for name in (
+        "CLT_DATA",
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+        "HF_ENDPOINT",
+        "JUPYTER_PATH",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -167,6 +176,19 @@ def test_kernels_that_are_missing_or_of_another_python_are_broken(tmp_path, monk
     assert examination.kernel_problem().what == "Jupyter kernel: there is none named python3."
 
 
+@pytest.mark.parametrize("content", [b'{"argv": ["python', b"", b"\x80\x04", b"[]", b'{"argv": []}', b'{"argv": 3}'])
+def test_a_damaged_kernel_is_broken_and_answered(tmp_path, monkeypatch, content):
+    """A kernel.json that is cut off, empty, binary, or about something else."""
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_bytes(content)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    [finding] = examination.check_kernel()
+    assert finding.level == "broken"
+    assert finding.what.startswith("Jupyter kernel: the kernel.json of python3 cannot be used (")
+    assert "ipykernel install --sys-prefix" in finding.do
+
+
 def test_more_threads_than_cores_is_a_warning(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(examination, "usable_cores", lambda: 2)
@@ -212,6 +234,23 @@ def test_where_public_data_come_from(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert [level for level, _ in diagnosis(examination.check_public)] == ["warning", "ok", "warning", "ok"]
     assert diagnosis(examination.check_public)[2] == ("warning", "public data out of reach, HF_HUB_OFFLINE is set: B.")
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_each_variable_that_cuts_the_hub_off_is_named(name, monkeypatch):
+    """The hub's library, datasets and transformers have one each, and the set cannot be fetched under any of them."""
+    monkeypatch.setattr(data, "public_status", lambda: [("B", "on the hub as x/b")])
+    for value in ("0", "", "no"):
+        monkeypatch.setenv(name, value)
+        assert [finding.level for finding in examination.check_public()] == ["ok"], value
+    for value in ("1", "true", "YES", "on"):
+        monkeypatch.setenv(name, value)
+        [finding] = examination.check_public()
+        assert finding.what == f"public data out of reach, {name} is set: B."
+        assert f"unset {name}," in finding.do
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE and " in next(examination.check_public()).what
 
 
 def test_the_real_catalogue_is_understood():

@@ -1,9 +1,12 @@
 import copy
+import json
+import shutil
 
 import pytest
 import torch
+from torch import nn
 
-from clt import training
+from clt import encoders, training
 from clt.encoders import POOLINGS, ImageEncoder, SentenceEncoder
 
 SENTENCES = [
@@ -196,16 +199,80 @@ def test_above_refuses_what_it_cannot_do(tiny_folder, tmp_path):
 def test_long_sentences_are_cut(tiny_folder):
     encoder = SentenceEncoder.load(tiny_folder, max_length=6)
     assert encoder.tokenize(["the cat " * 50])["input_ids"].shape == (1, 6)
+    encoder.max_length = 4
+    assert encoder.tokenize(["the cat " * 50])["input_ids"].shape == (1, 4)
+    whole = SentenceEncoder.load(tiny_folder)
+    assert whole.max_length == 32, "no more than the model has positions"
+    assert whole.encode(["the cat " * 50]).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("length", "error", "message"),
+    [(33, ValueError, "at most 32, the positions of the model; got 33"), (2, ValueError, "at least 3 .*got 2"),
+     (0, ValueError, "got 0"), (-1, ValueError, "got -1"), (8.0, TypeError, "integer"), (True, TypeError, "integer")],
+)  # fmt: skip
+def test_a_length_that_cannot_be_is_refused(tiny_folder, length, error, message):
+    with pytest.raises(error, match=message):
+        SentenceEncoder.load(tiny_folder, max_length=length)
+    encoder = SentenceEncoder.load(tiny_folder)
+    with pytest.raises(error, match=message):
+        encoder.max_length = length
+
+
+def test_positions_that_begin_later_are_not_counted():
+    from transformers import AutoModel, RobertaConfig
+
+    config = RobertaConfig(
+        vocab_size=20, hidden_size=8, num_attention_heads=2, num_hidden_layers=1, max_position_embeddings=18
+    )
+    model = AutoModel.from_config(config).eval()
+    encoder = SentenceEncoder(model, None)
+    assert encoder.max_length == 16
+    model(torch.full((1, 16), 5))
+    with pytest.raises((IndexError, RuntimeError)):  # the raw error that the limit saves one from
+        model(torch.full((1, 17), 5))
 
 
 def test_no_sentences(tiny_folder):
-    assert SentenceEncoder.load(tiny_folder).encode([]).shape == (0, 16)
+    encoder = SentenceEncoder.load(tiny_folder)
+    assert encoder.encode([]).shape == (0, 16)
+    with pytest.raises(ValueError, match="at least one sentence"):
+        encoder.tokenize([])
 
 
-@pytest.mark.parametrize(("wrong", "message"), [("The cat.", "one string"), ([1, 2], "int"), (["a", None], "NoneType")])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [("The cat.", "one string"), ([1, 2], "int"), (["a", None], "NoneType"), ({"q": "The cat."}, "a dict"),
+     ({"The cat."}, "a set"), ([["a", "b"]], "list"), (b"cat", "int")],
+)  # fmt: skip
 def test_what_is_no_sentence_is_refused(tiny_folder, wrong, message):
-    with pytest.raises(TypeError, match=message):
-        SentenceEncoder.load(tiny_folder).encode(wrong)
+    whole = SentenceEncoder.load(tiny_folder)
+    for encoder in (whole, whole.above(1)):
+        for read in (encoder.encode, encoder.tokenize):
+            with pytest.raises(TypeError, match=message):
+                read(wrong)
+
+
+@pytest.mark.parametrize(("size", "error"), [(-1, ValueError), (0, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_a_batch_size_that_cannot_be_is_refused(tiny_folder, size, error):
+    with pytest.raises(error, match="batch_size should be"):
+        SentenceEncoder.load(tiny_folder).encode(SENTENCES, batch_size=size)
+
+
+def test_encode_reads_a_repeated_sentence_once_and_pads_little(tiny_folder):
+    encoder, seen = SentenceEncoder.load(tiny_folder), []
+    words = ["cat", "zebra, ox" * 4, "the cat and the dog", "a", "dog", "the mat on the tree"]  # unknown words: 1 token
+    together = encoder.encode(words * 3, batch_size=2)
+    assert torch.allclose(together, encoder.encode(words).repeat(3, 1), atol=1e-6)
+    encoder.model.register_forward_pre_hook(
+        lambda model, args, options: seen.append(options["attention_mask"]), with_kwargs=True
+    )
+    encoder.encode(words * 3, batch_size=2)
+    assert sum(len(mask) for mask in seen) == len(words)
+    lengths = [mask.sum(1).tolist() for mask in seen]
+    flat = [length for batch in lengths for length in batch]
+    assert flat == sorted(flat, reverse=True), "by tokens, the longest first"
+    assert all(mask.shape[1] == max(batch) for mask, batch in zip(seen, lengths, strict=True))
 
 
 def test_an_unknown_encoder_says_what_would_do(tmp_path):
@@ -213,6 +280,93 @@ def test_an_unknown_encoder_says_what_would_do(tmp_path):
         SentenceEncoder.load(tmp_path / "nothing")
     with pytest.raises(ValueError, match="pooling should be one of"):
         SentenceEncoder(None, None, pooling="max")
+
+
+@pytest.fixture
+def stored(tiny_folder, tmp_path):
+    """A folder of an encoder, to be damaged."""
+    shutil.copytree(tiny_folder, tmp_path / "stored")
+    return tmp_path / "stored"
+
+
+@pytest.mark.parametrize("left", [set(), {"tokenizer_config.json"}])
+def test_no_tokenizer_is_made_up(stored, left):
+    for file in stored.iterdir():
+        if file.name not in left | {"config.json", "model.safetensors"}:
+            file.unlink()
+    with pytest.raises(ValueError, match="tokenizer"):
+        SentenceEncoder.load(stored)
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_the_tokenizer_of_another_model_is_refused(tiny_folder, count):
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=count, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    with pytest.raises(ValueError, match=f"19 tokens and the model {count} embeddings"):
+        SentenceEncoder(BertModel(config), AutoTokenizer.from_pretrained(tiny_folder))
+
+
+def test_a_token_without_an_embedding_is_named(tiny_folder):
+    encoder = SentenceEncoder.load(tiny_folder)
+    encoder.tokenizer.add_tokens(["zebra"])
+    assert encoder.encode(["A dog."]).isfinite().all()
+    for read in (encoder.encode, encoder.tokenize):
+        with pytest.raises(ValueError, match="'zebra' has number 19, and the model has 19 embeddings"):
+            read(["A zebra."])
+    encoder.model.resize_token_embeddings(len(encoder.tokenizer))
+    assert encoder.encode(["A zebra."]).isfinite().all()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 25330280\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("model.safetensors", lambda old: old[: len(old) // 2], "the model in .* cannot be read"),
+        ("model.safetensors", lambda old: b"", "the model in .* cannot be read"),
+        ("model.safetensors", lambda old: POINTER, "model.safetensors is a git-lfs pointer.*git lfs pull"),
+        ("tokenizer.json", lambda old: POINTER, "tokenizer.json is a git-lfs pointer"),
+        ("tokenizer.json", lambda old: old[:50], "the tokenizer in .* cannot be read"),
+        ("config.json", lambda old: b"{", "cannot be read"),
+        ("config.json", lambda old: old.replace(b'"num_hidden_layers": 2', b'"num_hidden_layers": 3'),
+         "16 of the model's tensors are missing, encoder.layer.2"),
+        ("config.json", lambda old: old.replace(b'"intermediate_size": 32', b'"intermediate_size": 30'),
+         "the model in .* cannot be read"),
+        ("clt.json", lambda old: b"{", r"clt\.json is damaged"),
+        ("clt.json", lambda old: b"[1]", r"clt\.json is damaged"),
+        ("clt.json", lambda old: b"\xff\xfe", r"clt\.json is damaged"),
+        ("clt.json", lambda old: b'{"pooling": "cls"}', r"clt\.json is damaged"),
+        ("clt.json", lambda old: b'{"pooling": "max", "max_length": 8}', r"clt\.json is damaged"),
+        ("clt.json", lambda old: b'{"pooling": ["cls"], "max_length": 8}', r"clt\.json is damaged"),
+        ("clt.json", lambda old: b'{"pooling": "cls", "max_length": "8"}', r"clt\.json is damaged"),
+        ("clt.json", lambda old: b'{"pooling": "cls", "max_length": 800}', "got 800"),
+    ],
+)  # fmt: skip
+def test_a_damaged_folder_is_named(stored, file, damage, message):
+    path = stored / file
+    path.write_bytes(damage(path.read_bytes() if path.exists() else b""))
+    with pytest.raises(ValueError, match=message) as error:
+        SentenceEncoder.load(stored)
+    assert str(stored) in str(error.value) or "max_length" in str(error.value)
+
+
+def test_settings_may_begin_with_a_byte_order_mark(stored):
+    (stored / "clt.json").write_text(json.dumps({"pooling": "cls", "max_length": 8}), encoding="utf-8-sig")
+    encoder = SentenceEncoder.load(stored)
+    assert (encoder.pooling, encoder.max_length) == ("cls", 8)
+
+
+def test_a_pooler_is_all_that_may_be_missing(stored):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(stored / "model.safetensors")
+    whole = SentenceEncoder.load(stored).encode(SENTENCES)
+    save_file({n: w for n, w in weights.items() if "pooler" not in n}, stored / "model.safetensors", {"format": "pt"})
+    assert torch.equal(SentenceEncoder.load(stored).encode(SENTENCES), whole)
 
 
 def test_pickled_weights_are_not_read(tiny_folder, tmp_path):
@@ -224,6 +378,77 @@ def test_pickled_weights_are_not_read(tiny_folder, tmp_path):
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(FileNotFoundError):
         SentenceEncoder.load(tmp_path)
+
+
+def two_readings(model, **batch):
+    model.train()
+    return [model(**batch)[0].detach() for _ in range(2)]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_set_dropout_reaches_all_of_it(attention):
+    import transformers
+
+    small = {"vocab_size": 20, "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    families = {
+        "BertModel": small | {"intermediate_size": 8},
+        "RobertaModel": small | {"intermediate_size": 8},
+        "ElectraModel": small | {"intermediate_size": 8, "embedding_size": 16},
+        "DistilBertModel": {"vocab_size": 20, "dim": 16, "n_heads": 2, "hidden_dim": 8, "n_layers": 2},
+        "ModernBertModel": small | special | {"intermediate_size": 8},
+        "T5EncoderModel": {"vocab_size": 20, "d_model": 16, "d_kv": 8, "num_heads": 2, "num_layers": 2, "d_ff": 8},
+    }
+    tried = []
+    for name, sizes in families.items():
+        family = getattr(transformers, name)
+        if attention == "sdpa" and not family._supports_sdpa:  # of transformers 4: ELECTRA and T5
+            continue
+        torch.manual_seed(0)
+        config = family.config_class(**sizes)
+        config._attn_implementation = attention
+        model, ids = family(config), torch.tensor([[1, 5, 6, 7, 8, 2]])
+        assert encoders.set_dropout(model, 0.5) is model
+        one, other = two_readings(model, input_ids=ids)
+        assert (one - other).abs().mean() > 0.1, name
+        one, other = two_readings(encoders.set_dropout(model, 0.0), input_ids=ids)
+        assert torch.equal(one, other), name
+        tried.append(name)
+    assert len(tried) >= 4
+
+
+def test_set_dropout_reaches_the_attention_and_stays_when_saved(tiny_folder, tmp_path):
+    """With the attention's dropout alone two readings differ, and what is saved has the rate."""
+    encoder = encoders.set_dropout(SentenceEncoder.load(tiny_folder), 0.5)
+    for name, module in encoder.model.named_modules():
+        if isinstance(module, nn.Dropout) and "attention.self" not in name:
+            module.p = 0.0
+    one, other = two_readings(encoder.model, **encoder.tokenize(SENTENCES))
+    assert not torch.equal(one, other)
+    encoder.save(tmp_path)
+    config = SentenceEncoder.load(tmp_path).model.config
+    assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0.5
+
+
+@pytest.mark.parametrize(
+    ("layer", "batch"),
+    [(nn.TransformerEncoderLayer(8, 2, 8), (4, 2, 8)), (nn.GRU(8, 8, 2, dropout=0.1), (4, 2, 8)),
+     (nn.Sequential(nn.Dropout2d(0.1)), (4, 9, 8, 2))],
+)  # fmt: skip
+def test_set_dropout_of_other_modules(layer, batch):
+    x = torch.rand(*batch)
+    first = lambda found: found[0] if isinstance(found, tuple) else found
+    layer.train()
+    encoders.set_dropout(layer, 0.5)
+    assert not torch.equal(first(layer(x)), first(layer(x)))
+    encoders.set_dropout(layer, 0)
+    assert torch.equal(first(layer(x)), first(layer(x)))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_set_dropout_refuses_what_is_no_rate(rate):
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        encoders.set_dropout(nn.Dropout(), rate)
 
 
 def test_image_encoder():

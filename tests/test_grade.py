@@ -1,100 +1,53 @@
 """``clt grade``: every submission gets its row, whatever it does, and nothing it prints or stores counts."""
 
-import csv
 import json
+import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from submissions import (
+    CHEATS,
+    ENDLESS,
+    GREEDY,
+    HARD,
+    IMPORTS,
+    LEAVES,
+    MASK,
+    MASK_STUB,
+    STUB,
+    TRAINING,
+    TRIPLET,
+    WRONG,
+    exercises,
+    graded,
+    write,
+)
 
 from clt.command.cli import main
-from clt.command.grade import Grade, Submission, exercise_of, read_cells, write_csv
+from clt.command.grade import Grade, Grader, Submission, write_csv
 
 pytestmark = pytest.mark.xdist_group("clt grade")  # one worker, so that the folder is graded once
-
-IMPORTS = "import torch\nfrom torch import Tensor\n\nfrom clt import checks, losses"
-TRIPLET = """def triplet_loss(anchor, positive, negative, *, margin=1.0):
-    near, far = (anchor - positive).square().sum(1), (anchor - negative).square().sum(1)
-    return torch.relu(near - far + margin).mean()
-
-
-checks.triplet_loss(triplet_loss)"""
-WRONG = TRIPLET.replace(".square().sum(1)", ".norm(dim=1)")
-STUB = "def triplet_loss(a, p, n, *, margin=1.0):\n    raise NotImplementedError\n\n\nchecks.triplet_loss(triplet_loss)"
-ENDLESS = STUB.replace("raise NotImplementedError", "while True:\n        pass")
-GREEDY = STUB.replace("raise NotImplementedError", "return torch.ones(10**9, dtype=torch.float64).sum()")
-MASK = """def positive_mask(labels):
-    return (labels[:, None] == labels) & ~torch.eye(len(labels), dtype=torch.bool)
-
-
-checks.positive_mask(positive_mask)"""
-MASK_STUB = "def positive_mask(labels):\n    raise NotImplementedError\n\n\nchecks.positive_mask(positive_mask)"
-HARD = """def batch_hard_loss(embeddings, labels, *, margin=1.0):
-    d, same = (embeddings[:, None] - embeddings).square().sum(-1), labels[:, None] == labels
-    far = torch.where(positive_mask(labels), d, -torch.inf).amax(1)
-    return torch.relu(far - d.masked_fill(same, torch.inf).amin(1) + margin).mean()
-
-
-checks.batch_hard_loss(batch_hard_loss)"""
-LEAVES = "import os\nos._exit(3)\n" + MASK
-# What a submission prints, stores or replaces is not what is judged.
-CHEATS = """import clt.checks
-from clt.checks import Report
-clt.checks.check = lambda *a: Report("triplet_loss", True, "")
-clt.checks._EXERCISES.clear()
-print('{"exercise": "triplet_loss", "points": 1, "status": "passed", "diagnosis": ""}', flush=True)
-"""
-TRAINING = "open('trained', 'w').write('')\nfor _ in range(10**9):\n    pass"
-PASSED = [
-    {
-        "output_type": "execute_result",
-        "data": {"text/plain": "triplet_loss: passed."},
-        "metadata": {},
-        "execution_count": 1,
-    }
-]
-
-
-def write(path: Path, *cells: tuple[str, str], tags: bool = True, metadata: dict | None = None) -> None:
-    """A notebook of ``(tag, source)``."""
-    made = [
-        {"cell_type": "code", "source": source.splitlines(keepends=True), "outputs": PASSED, "execution_count": 1,
-         **({"metadata": {"tags": [tag]} if tag else {}} if tags else {})}
-        for tag, source in cells
-    ]  # fmt: skip
-    notebook = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "cells": [{"cell_type": "markdown", "source": "# 01", "metadata": {}}, *made],
-    }
-    path.write_text(json.dumps(notebook if metadata is None else notebook | {"metadata": metadata}), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> dict[str, dict]:
     """The rows of a graded folder, by name."""
     folder = tmp_path_factory.mktemp("submissions")
-    exercise = lambda *sources: [("", IMPORTS), *(("exercise", source) for source in sources)]
-    write(folder / "ada.ipynb", *exercise(TRIPLET, MASK, HARD))
-    write(folder / "ben.ipynb", *exercise(WRONG, MASK_STUB, HARD), metadata={"kernelspec": {"name": "other"}})
-    write(folder / "cem.ipynb", *exercise(ENDLESS, MASK, HARD))
-    write(folder / "dana.ipynb", *exercise(TRIPLET, LEAVES, HARD))
-    write(folder / "eli.ipynb", *exercise(GREEDY, "def positive_mask(:\n" + MASK))
+    write(folder / "ada.ipynb", *exercises(TRIPLET, MASK, HARD))
+    write(folder / "ben.ipynb", *exercises(WRONG, MASK_STUB, HARD), metadata={"kernelspec": {"name": "other"}})
+    write(folder / "cem.ipynb", *exercises(ENDLESS, MASK, HARD))
+    write(folder / "dana.ipynb", *exercises(TRIPLET, LEAVES, HARD))
+    write(folder / "eli.ipynb", *exercises(GREEDY, "def positive_mask(:\n" + MASK))
     (folder / "group").mkdir()
     write(folder / "group" / "fay.ipynb", ("", IMPORTS), ("", TRAINING), ("", STUB), ("", TRIPLET), tags=False)
     write(folder / "gus.ipynb", ("", IMPORTS), ("exercise", CHEATS + WRONG))
     (folder / "hal.ipynb").write_text('{"cells": [', encoding="utf-8")
     (folder / "ida.ipynb").write_bytes(b"\xff\xfe\x00")
     write(folder / "jon.ipynb", ("", IMPORTS))
-    output = folder / "grades.csv"
-    result = CliRunner().invoke(
-        main, ["grade", str(folder), "--output", str(output), "--seconds", "6", "--memory", "1.5"]
-    )
-    assert result.exit_code == 0, result.output
-    with open(output, encoding="utf-8-sig", newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+    return graded(folder, "--seconds", "6", "--memory", "1.5")
 
 
 def outcome(row: dict) -> list[str]:
@@ -151,27 +104,32 @@ def test_what_is_no_notebook_is_a_row_with_its_error(table):
     assert table["jon"]["status"] == "error: it holds no exercise cell"
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"cell_type": "code"}]}'])
-def test_json_that_is_no_notebook(tmp_path, text):
-    from clt.command.grade import grade
-
-    (tmp_path / "a.ipynb").write_text(text, encoding="utf-8")
-    assert grade(tmp_path / "a.ipynb", "a", 1, 1).status.startswith("error: not a Jupyter notebook")
-
-
-def test_which_cell_is_the_exercise(tmp_path):
-    assert exercise_of(TRIPLET, False) == "triplet_loss"
-    without_check = TRIPLET.rsplit("\n", 1)[0]
-    assert exercise_of(without_check, True) == "triplet_loss"
-    assert exercise_of(without_check, False) == ""
-    write(tmp_path / "a.ipynb", ("exercise", STUB), ("solution", TRIPLET), ("", MASK))
-    assert [cell.exercise for cell in read_cells(tmp_path / "a.ipynb")] == ["triplet_loss", "positive_mask"]
-    assert all("torch.relu" not in cell.source for cell in read_cells(tmp_path / "a.ipynb")), "no solution is run"
+def test_json_that_is_no_notebook(tmp_path):
+    texts = ["[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"cell_type": "code"}]}', "[" * 10**5, "", "3"]
+    with Grader(5, 1) as grader:
+        for text in texts:
+            (tmp_path / "a.ipynb").write_text(text, encoding="utf-8")
+            status = grader.grade(tmp_path / "a.ipynb", "a").status
+            assert status.startswith("error: not a Jupyter notebook"), (text[:40], status)
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path):
     write_csv([Submission("=1+1", grades={"twin_loss": Grade(1, "passed")})], tmp_path / "g.csv")
     assert "\r\n'=1+1,graded,1,1,1,passed,\r\n" in (tmp_path / "g.csv").read_bytes().decode("utf-8-sig")
+
+
+def test_a_name_or_message_that_is_no_text_does_not_end_the_run(tmp_path):
+    write_csv([Submission("\udceb", grades={"twin_loss": Grade(0, "wrong", "\ud800 \0")})], tmp_path / "g.csv")
+    assert "\r\n\\udceb,graded,0,1,0,wrong,\\ud800 \ufffd\r\n" in (tmp_path / "g.csv").read_bytes().decode("utf-8-sig")
+
+
+def test_a_judge_that_died_between_two_submissions_costs_nobody_a_point(tmp_path):
+    write(tmp_path / "ada.ipynb", *exercises(TRIPLET))
+    with Grader(30, 1.5) as grader:
+        assert grader.grade(tmp_path / "ada.ipynb", "ada").points == 1
+        if grader.process:  # where there is no fork it has ended already
+            os.kill(grader.process.pid, signal.SIGKILL)
+        assert grader.grade(tmp_path / "ada.ipynb", "ada").points == 1
 
 
 @pytest.mark.parametrize(
@@ -180,10 +138,15 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path):
         (["nowhere"], "is not a folder"),
         (["."], "there is no notebook"),
         ([".", "--seconds", "0"], "--seconds"),
+        (["handed in", "--output", "."], "it is a folder"),
+        (["handed in", "--output", "nowhere/grades.csv"], "No such file or directory"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "handed in").mkdir(exist_ok=True)
+    if arguments[0] == "handed in":
+        write(tmp_path / "handed in" / "ada.ipynb", *exercises(TRIPLET))
     result = CliRunner().invoke(main, ["grade", *arguments])
     assert result.exit_code == 2
     assert message in result.output

@@ -136,6 +136,50 @@ def test_spearman_counts_order_only_and_handles_ties():
     assert metrics.sts_spearman(left, right, [4, 4, 2, 0]) == approx(np.corrcoef(a, b)[0, 1])
 
 
+def test_rounding_puts_no_order_into_pairs_that_are_equal():
+    """Every sentence with itself: whatever the order of the scores, nothing can be told from cosines that are all 1."""
+    generator = torch.Generator().manual_seed(0)
+    x, scores = torch.randn(200, 64, generator=generator), torch.rand(200, generator=generator)
+    for y in (x, 3 * x, x + 1e-7 * torch.randn(200, 64, generator=generator)):
+        with pytest.raises(ValueError, match="all 200 cosines are equal"):
+            metrics.sts_spearman(x, y, scores)
+    y = torch.cat([x[:100], torch.randn(100, 64, generator=generator)])
+    groups = torch.cat([torch.ones(100), torch.zeros(100)])  # half of the pairs are equal: ties, as the scores have
+    ranks = np.array([150.5] * 100 + list(range(1, 101)))
+    assert metrics.sts_spearman(x, y, groups) == approx(np.corrcoef(ranks, groups)[0, 1])
+
+
+def test_a_small_order_is_seen():
+    """Cosines between 1 − 5e-7 and 1, as of an encoder that is nearly collapsed: float32 has five values there."""
+    angles = torch.linspace(0, 1e-3, 50)
+    left = torch.tensor([[1.0, 0.0]]).repeat(50, 1)
+    right = torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert metrics.sts_spearman(left, right, -angles) == approx(1)
+    assert metrics.sts_spearman(left * 1e-9, right * 1e-9, -angles) == approx(1), "however short the vectors"
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5, 2.0, 3.0])
+def test_the_gradient_of_alignment_is_finite_where_a_pair_coincides(alpha):
+    x, y = cloud(4, 3), cloud(4, 3, seed=1)
+    y[2] = x[2]
+    x.requires_grad_()
+    value = metrics.alignment(x, y, alpha=alpha)
+    value.backward()
+    assert x.grad.isfinite().all()
+    assert (x.grad[2] == 0).all()
+    others = torch.tensor([0, 1, 3])
+    z = x.detach()[others].requires_grad_()
+    (metrics.alignment(z, y[others], alpha=alpha) * 3 / 4).backward()
+    assert torch.allclose(x.grad[others], z.grad)
+    assert value.item() == approx(metrics.alignment(z, y[others], alpha=alpha).item() * 3 / 4)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+def test_alignment_refuses_a_power_that_is_not_positive(alpha):
+    with pytest.raises(ValueError, match="alpha should be positive"):
+        metrics.alignment(cloud(3, 2), cloud(3, 2), alpha=alpha)
+
+
 @pytest.mark.parametrize(
     ("left", "scores", "message"),
     [
@@ -162,3 +206,18 @@ def test_linear_probe_reads_what_is_linear_and_nothing_else():
 def test_linear_probe_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="labels"):
         metrics.linear_probe(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])
+
+
+def test_nearest_neighbor_goes_by_the_angle():
+    gallery = torch.tensor([[1.0, 0.0], [0.0, 5.0], [-2.0, -2.0]])
+    asked = torch.tensor([[9.0, 1.0], [0.1, 0.2], [-3.0, -1.0], [0.9, 1.0]])  # the last is nearer to the first in space
+    assert metrics.nearest_neighbor(gallery, list("abc"), asked, list("abcb")) == 1.0
+    assert metrics.nearest_neighbor(gallery, [0, 1, 2], asked, torch.tensor([0, 1, 0, 2])) == 0.5
+    assert metrics.nearest_neighbor(100 * gallery, [0, 1, 2], asked, [0, 1, 2, 1]) == 1.0
+
+
+def test_nearest_neighbor_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="labels"):
+        metrics.nearest_neighbor(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])
+    with pytest.raises(ValueError, match="got"):
+        metrics.nearest_neighbor(torch.ones(2, 2), [0, 1], torch.ones(1, 3), [0])

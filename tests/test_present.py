@@ -1,21 +1,12 @@
 """Each lesson can be presented as slides: by clear rules, byte for byte the same file otherwise."""
 
 import json
-import os
 import re
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
-from loading import load_tool
+from loading import load_tool, recipe
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,46 +141,11 @@ def test_presenting_asks_the_network_for_nothing_of_its_own():
     assert settings["scroll"] is True
     css = (ROOT / "slides/live/rise.css").read_text(encoding="utf-8")
     assert not re.search(r"url\(|@import|https?:", css)
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    recipe = re.search(r"^present: \$\(PRESENT\).*?(?=^$)", makefile, re.M | re.S)[0]
-    assert "--ip=127.0.0.1" in recipe
-    assert "token" not in recipe.partition("\n")[2], "Jupyter makes a token of its own"
-
-
-def answered(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, ""
-
-
-def test_the_server_shows_a_lesson_to_who_has_the_token(tmp_path):
-    pytest.importorskip("jupyterlab_rise", reason="jupyterlab-rise is not installed: make present installs it")
-    (tmp_path / "a.ipynb").write_text(json.dumps(notebook_of(new_markdown_cell("# Title"))), encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    environment = os.environ | {
-        name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0"]
-    command += ["--no-browser", "--allow-root", "--LabApp.default_url=/rise/a.ipynb", str(tmp_path)]
-    server = subprocess.Popen(command, env=environment | {"JUPYTER_TOKEN": token}, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                status, page = answered(f"{address}/rise/a.ipynb?token={token}")
-                break
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None, "the server ended"
-                time.sleep(0.5)
-        assert status == 200
-        assert re.search(r'"notebookPath": "/?a\.ipynb"', page)
-        status, page = answered(f"{address}/api/contents")
-        assert status == 403, "nothing without the token"
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=30)
+    [line] = [line for line in recipe("present") if "jupyter lab" in line]
+    assert "--ip=127.0.0.1" in line.split()
+    assert "token" not in line, "Jupyter makes a token of its own"
+    assert line.split()[-1] == "build/present"
+    for name in ("04", "notebooks/04_simcse.ipynb"):
+        told = recipe("present", NB=name)
+        assert "cp -r slides/live/. notebooks/04_simcse.ipynb build/present" in told
+        assert "--LabApp.default_url=/rise/04_simcse.ipynb" in told[-1].split()

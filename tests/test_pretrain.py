@@ -14,11 +14,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-import transformers
 from click.testing import CliRunner
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
-from clt.pretraining import batch_at, batch_plan, learning_rate, main, mask_words, masked_loss
+from clt import pretraining
+from clt.pretraining import batch_at, batch_plan, learning_rate, main, mask_words, masked_loss, save_model
 from clt.pretraining.corpus import (
     CLS,
     MASK,
@@ -80,6 +81,15 @@ def test_every_kind_of_file_gives_its_paragraphs(tmp_path):
     assert list(read_texts(str(tmp_path / "a.jsonl"))) == ["One.", "Two.", "Three.", "Four."]
     assert [line.strip() for line in read_texts(str(tmp_path / "b.txt.gz"))] == ["Five.", "Six."]
     assert list(read_texts(str(tmp_path / "a.jsonl"), limit=1)) == ["One.", "Two."]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", '{"text": "One."}'), ("a.txt", "One."), ("a.txt.gz", "One.")]
+)
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, name, content):
+    content = content.encode("utf-8-sig")
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert list(read_texts(str(tmp_path / name))) == ["One."]
 
 
 def test_wikipedia_comes_from_the_hub(monkeypatch):
@@ -225,13 +235,6 @@ def test_learning_rate_rises_stays_and_ends_near_zero():
     assert learning_rate(300, 2000, 0.5) == rates[300]  # the plan may change while the rate is level
 
 
-two_files = pytest.mark.skipif(
-    int(transformers.__version__.partition(".")[0]) < 5,
-    reason="transformers 4 cannot join the encoder of one file and the head of another",
-)
-
-
-@two_files
 def test_masked_loss_is_cross_entropy_at_the_chosen_positions(text, tmp_path):
     assert pretrain(text, tmp_path / "out", "--steps", "4").exit_code == 0
     model = AutoModelForMaskedLM.from_pretrained(tmp_path / "out", variant="mlm").eval()
@@ -264,7 +267,6 @@ def test_it_learns_and_the_folder_loads(text, tmp_path, caplog):
     assert states.shape[::2] == (3, 64)
 
 
-@two_files
 def test_the_folder_fills_masks(text, tmp_path):
     assert pretrain(text, tmp_path / "out", "--steps", "60", "--lr", "3e-3", "--save-every", "30").exit_code == 0
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
@@ -272,6 +274,45 @@ def test_the_folder_fills_masks(text, tmp_path):
     ids = tokenizer("The cat sleeps in [MASK] garden.", return_tensors="pt")
     best = filler(**ids).logits[0, ids["input_ids"][0] == tokenizer.mask_token_id].argmax().item()
     assert tokenizer.decode([best]).strip() == "the"
+
+
+def test_the_encoder_has_no_head_and_is_written_anew_unchanged(text, tmp_path):
+    """A folder is brought to the newest layout by loading and saving it: the encoder keeps every bit."""
+    out = tmp_path / "out"
+    assert pretrain(text, out, "--steps", "4").exit_code == 0
+    encoder = weights(out)
+    names = set(load_file(out / "model.safetensors"))
+    assert all(name.startswith("bert.") for name in names)
+    head = set(load_file(out / "mlm_head.safetensors"))
+    assert head
+    assert all(name.startswith("cls.") for name in head)
+    index = json.loads((out / "model.safetensors.index.mlm.json").read_text())
+    assert set(index["weight_map"]) == names | head
+    old = {name.removeprefix("bert."): value for name, value in load_file(out / "model.safetensors").items()}
+    save_file(old, out / "model.safetensors", metadata={"format": "pt"})  # as earlier versions wrote it
+    model = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(out))
+    model.bert = AutoModel.from_pretrained(out)
+    model.load_state_dict(load_file(out / "mlm_head.safetensors"), strict=False)
+    model.tie_weights()
+    save_model(model, AutoTokenizer.from_pretrained(out), out)
+    assert set(load_file(out / "model.safetensors")) == names
+    after = weights(out)
+    assert after.keys() == encoder.keys()
+    assert all(torch.equal(after[name], encoder[name]) for name in encoder)
+    ids = torch.randint(5, 60, (2, 9))
+    filler = AutoModelForMaskedLM.from_pretrained(out, variant="mlm").eval()
+    assert torch.equal(filler(ids).logits, model.eval()(ids).logits)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(("flags", "expected"), [([], None), (["--bf16"], True), (["--no-bf16"], False)])
+def test_bfloat16_is_the_default_where_the_hardware_computes_in_it(text, tmp_path, monkeypatch, fast, flags, expected):
+    used = []
+    monkeypatch.setattr(pretraining, "computes_in_bf16", lambda device: fast)
+    monkeypatch.setattr(pretraining, "train", lambda *arguments: used.append(arguments[-1]))
+    result = pretrain(text, tmp_path / "out", *flags)
+    assert result.exit_code == 0, result.output
+    assert used == [fast if expected is None else expected]
 
 
 @pytest.mark.slow

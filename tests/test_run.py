@@ -10,13 +10,15 @@ import time
 from pathlib import Path
 from urllib.parse import unquote
 
+import nbformat
 import psutil
 import pytest
 from click.testing import CliRunner
 
-from clt.command import pages, plan, screen
+from clt.command import executor, pages, plan, processes, screen
 from clt.command.cli import main
-from clt.command.runner import Lesson, usable_cores
+from clt.command.executor import Lesson
+from clt.command.processes import usable_cores
 
 pytestmark = pytest.mark.xdist_group("clt run")  # one worker, so that the notebooks of `finished` run once
 posix = pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
@@ -29,6 +31,10 @@ SLEEPS = """import os, pathlib, time
 pathlib.Path("pid.new").write_text(str(os.getpid()))
 os.replace("pid.new", "pid")
 time.sleep(300)"""
+# Something that its kernel started, and that has lost its parent.
+LEAVES_BEHIND = """import pathlib, subprocess
+pid = subprocess.run("sleep 300 >/dev/null 2>&1 & echo $!", shell=True, capture_output=True).stdout
+pathlib.Path("left behind").write_bytes(pid)"""
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -62,13 +68,20 @@ def command(*arguments) -> list[str]:
     return [sys.executable, "-m", "clt.command", "run", *map(str, arguments)]
 
 
-def wait_for(happened, seconds: float = 60):
+def wait_for(happened, seconds: float = 240):
     """The first true value of ``happened()``."""
     end = time.monotonic() + seconds
     while not (value := happened()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     return value
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +100,13 @@ def finished(tmp_path_factory):
             "#tag: exercise\n\nunknown + 1\nmore",
             "print('not reached')",
         ),
-        write_notebook(folder / "3_dies.ipynb", "import os", "os.kill(os.getpid(), 9)"),
+        write_notebook(folder / "3_dies.ipynb", "import os", "os.kill(os.getpid(), 9)", "print('not reached')"),
         write_notebook(folder / "4_leaves.ipynb", "import sys\nsys.exit(0)", "print('not reached')"),
-        write_notebook(folder / "5 ünder.ipynb", "print('last')"),
+        write_notebook(folder / "5 ünder.ipynb", "from clt import results\nresults.measured('5 ünder', 'x', 1.5)"),
     ]
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
-    environment.pop("OMP_NUM_THREADS", None)
+    for name in ("OMP_NUM_THREADS", "CLT_RESULTS"):
+        environment.pop(name, None)
     output = folder / "build" / "results"
     arguments = command(*notebooks, "--parameters", given, "--output", output, "--jobs", 2)
     process = subprocess.run(
@@ -112,6 +126,7 @@ def printed(notebook: Path) -> str:
 
 def test_a_failing_notebook_does_not_stop_the_others(finished):
     process, output = finished
+    assert process.stdout.splitlines()[0] == f"Running 5 notebooks, 2 at a time; results go to {output}."
     assert process.returncode == 1
     assert process.stderr == ""
     statuses = {name: entry["status"] for name, entry in timings(output).items()}
@@ -122,8 +137,8 @@ def test_a_failing_notebook_does_not_stop_the_others(finished):
         "4_leaves": "failed",
         "5 ünder": "passed",
     }
-    assert {path.suffix for path in output.iterdir()} == {".ipynb", ".html", ".json"}
-    assert not list(output.glob("*.partial*"))
+    assert {path.suffix for path in output.iterdir()} == {".ipynb", ".html", ".json", ""}
+    assert [path.name for path in output.iterdir() if not path.suffix] == ["results"], "nothing half-written is left"
 
 
 def test_a_failing_notebook_names_its_cell_and_the_error(finished):
@@ -135,7 +150,7 @@ def test_a_failing_notebook_names_its_cell_and_the_error(finished):
         in lines
     )
     assert any(
-        line.startswith("3_dies failed at cell 2 of 2 `os.kill(os.getpid(), 9)`: the kernel died") for line in lines
+        line.startswith("3_dies failed at cell 2 of 3 `os.kill(os.getpid(), 9)`: the kernel died") for line in lines
     )
     assert any(line.startswith("4_leaves failed at cell 1 of 2 `import sys`: left by SystemExit") for line in lines)
 
@@ -168,48 +183,58 @@ def test_every_link_resolves_and_nothing_is_loaded_from_elsewhere(finished):
     assert "NameError" in html
 
 
+def test_what_a_notebook_measures_goes_to_the_output_folder(finished):
+    """Not into the checkout, which may be one that nobody can write to."""
+    _, output = finished
+    assert json.loads((output / "results" / "5 ünder.json").read_text(encoding="utf-8"))["x"]["mean"] == 1.5
+
+
 @posix
 def test_ctrl_c_keeps_what_is_done_and_says_what_is_not(tmp_path):
     notebooks = [
         write_notebook(tmp_path / "done.ipynb", "print(1)"),
-        write_notebook(tmp_path / "sleeps.ipynb", SLEEPS),
+        write_notebook(tmp_path / "sleeps.ipynb", LEAVES_BEHIND, SLEEPS),
         write_notebook(tmp_path / "waits.ipynb", "print(2)"),
     ]
     output = tmp_path / "out"
     process = subprocess.Popen(
-        command(*notebooks, "--output", output),
+        command(*notebooks, "--output", output, "--jobs", 1),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
     )
-    kernel = psutil.Process(int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())))
+    kernel = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    said, _ = process.communicate(timeout=60)
+    said, noise = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert noise == ""
     assert "Stopped by Ctrl-C; not done: sleeps, waits." in said
     statuses = {name: entry["status"] for name, entry in timings(output).items()}
     assert statuses == {"done": "passed", "sleeps": "interrupted", "waits": "not run"}
     assert sorted(path.name for path in output.iterdir()) == ["done.html", "done.ipynb", "index.html", "timings.json"]
-    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+    assert gone(kernel)
+    assert gone(int((tmp_path / "left behind").read_text()))
 
 
 @posix
 def test_no_kernel_outlives_a_killed_clt(tmp_path):
     notebook = write_notebook(tmp_path / "sleeps.ipynb", SLEEPS)
     process = subprocess.Popen(command(notebook, "--output", tmp_path / "out"), stdout=subprocess.DEVNULL)
-    kernel = psutil.Process(int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())))
+    kernel = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     process.kill()
     process.wait()
-    wait_for(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, 20)
+    wait_for(lambda: gone(kernel), 20)
 
 
-def test_a_lesson_whose_process_ends_without_a_word_has_failed(tmp_path, monkeypatch):
+def test_a_lesson_whose_kernel_does_not_start_has_failed(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no Python starts with this
     notebook = write_notebook(tmp_path / "any.ipynb", "1")
     result = CliRunner().invoke(main, ["run", str(notebook), "--output", str(tmp_path / "out")])
     assert result.exit_code == 1
-    assert "any failed at cell 0 of 1: its process ended with code 1 (" in result.output
+    assert "any failed at cell 0 of 1: its kernel did not start (" in result.output
+    assert not (tmp_path / "out" / "any.ipynb").exists()
 
 
 @pytest.fixture
@@ -233,6 +258,41 @@ def test_wrong_parameters_are_refused_before_anything_runs(tmp_path, lesson, fil
     (tmp_path / file).write_text(text)
     assert says in refused(lesson, "--parameters", tmp_path / file, "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("p.yaml", "epochs: 2024-01-02", "epochs is or holds a date, 2024-01-02; a notebook can be given text, finite"),
+        ("p.yaml", "epochs: [1, 2024-01-02T03:04:05Z]", "epochs is or holds a datetime"),
+        ("p.yaml", "epochs: !!binary aGVsbG8=", "epochs is or holds a bytes, b'hello'"),
+        ("p.yaml", "lesson: {epochs: {a: !!set {b, c}}}", "lesson is or holds a set"),
+        ("p.yaml", "epochs: .nan", "epochs is or holds nan, which is no finite number"),
+        ("p.yaml", "epochs: [-.inf]", "epochs is or holds -inf, which is no finite number"),
+        ("p.json", '{"epochs": NaN}', "epochs is or holds nan"),
+        ("p.yaml", "epochs: {1: 2}", "epochs is or holds the key 1, which is no text"),
+        ("p.yaml", "epochs: &a [*a]", "a value holds itself"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_by_name(tmp_path, lesson, file, text, says):
+    """A notebook is JSON: given such a value, its file could not be written, or not be read by others."""
+    (tmp_path / file).write_text(text)
+    assert says in refused(lesson, "--parameters", tmp_path / file, "--output", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["p.yaml", "p.json"])
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path, name):
+    """Editors on Windows put one in front of parameters, and of notebooks."""
+    (tmp_path / name).write_text('{"epochs": 5}', encoding="utf-8-sig")
+    path = write_notebook(tmp_path / "lesson.ipynb", "#tag: parameters\nepochs = 3", "print(epochs)")
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    [lesson] = plan.find_lessons((str(path),))
+    plan.give_parameters([lesson], str(tmp_path / name))
+    assert lesson.parameters == {"epochs": 5}
+    assert [cell.source for cell in executor.prepared(lesson).cells][1:] == [
+        "# Parameters\nepochs = 5\n",
+        "print(epochs)",
+    ]
 
 
 def test_a_missing_parameter_file_is_refused(lesson):
@@ -277,12 +337,60 @@ def test_notebooks_that_cannot_be_run_are_refused(tmp_path, lesson, monkeypatch)
     (tmp_path / "twin").mkdir()
     twin = write_notebook(tmp_path / "twin" / "lesson.ipynb", "1")
     assert "two notebooks are named 'lesson'" in refused(lesson, twin)
+    capital = write_notebook(tmp_path / "twin" / "LESSON.ipynb", "1")
+    assert "two notebooks are named 'LESSON'" in refused(lesson, capital), "one file where case does not count"
+    assert "its page would be index.html" in refused(write_notebook(tmp_path / "index.ipynb", "1"))
+    assert "its page would be index.html" in refused(write_notebook(tmp_path / "twin" / "Index.ipynb", "1"))
     assert "they would be overwritten" in refused(lesson, "--output", tmp_path)
     assert "cannot write to --output" in refused(lesson, "--output", lesson)
     monkeypatch.setattr(plan, "NOTEBOOKS", tmp_path / "nowhere")
     assert "the lessons are not here" in refused()
     (tmp_path / "nowhere").mkdir()
     assert "there is no notebook in" in refused()
+
+
+def test_a_lesson_is_named_by_its_file_its_number_or_its_stem(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "NOTEBOOKS", tmp_path)
+    for name in ("03_info_nce", "04_simcse"):
+        write_notebook(tmp_path / f"{name}.ipynb", "# T\n\n*Runs in:* 50 seconds and 0.9 GB on two CPU cores.", "1")
+    for name in ("04", "4", "04_simcse", tmp_path / "04_simcse.ipynb"):
+        [lesson] = plan.find_lessons((name,))
+        assert (lesson.name, lesson.expected) == ("04_simcse", 50)
+    for name in ("05", "simcse", "0", ""):
+        assert f"there is no lesson {name!r}" in refused(name)
+
+
+def test_it_says_what_it_will_do_and_how_long_that_takes(monkeypatch):
+    def lessons(*seconds):
+        return [Lesson(Path(f"{i}.ipynb"), "", 1, {}, expected=s) for i, s in enumerate(seconds)]
+
+    say = lambda *given: plan.announcement(*given, Path("out"))
+    assert say(lessons(50, 60, 70), 2) == (
+        "Running 3 notebooks, 2 at a time; results go to out. It takes about 2 minutes."
+    )
+    assert say(lessons(50, 200), 2).endswith("about 4 minutes."), "the slowest one"
+    assert say(lessons(50), 2) == "Running 0; results go to out. It takes about 1 minute."
+    assert say(lessons(50, 0), 1) == "Running 2 notebooks, 1 at a time; results go to out.", "one does not say"
+    other = lessons(50)
+    other[0].parameters = {"epochs": 100}
+    assert "takes" not in say(other, 1)
+
+    monkeypatch.setattr(plan, "usable_cores", lambda: 4)
+    for room, jobs in ((16, 3), (3.2, 2), (0.5, 1)):
+        memory = psutil.virtual_memory()._replace(available=int(room * 1e9))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda memory=memory: memory)
+        assert plan.fitting_jobs(lessons(1, 1, 1)) == jobs
+
+
+def test_a_damaged_kernel_is_refused(tmp_path, lesson, monkeypatch):
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    for text in ('{"argv": [', "[]", '{"argv": [], "display_name": "x"}', '{"argv": 3}', "\ufeff{}"):
+        spec.write_text(text, encoding="utf-8")
+        said = refused(lesson, "--output", tmp_path / "out")
+        assert "the kernel.json of python3 cannot be used" in said, text
+        assert "ipykernel install" in said
 
 
 def test_another_kernel_is_refused(tmp_path, lesson, monkeypatch):
@@ -317,7 +425,11 @@ def test_results_of_earlier_runs_stay_beside_the_new_ones(tmp_path):
         ("failed", "full"),
     ]
     assert "x &lt; y" in (tmp_path / "index.html").read_text(encoding="utf-8")
-    (tmp_path / "timings.json").write_text("cut sho")
+    for foreign in ("[]", '{"notebooks": [1]}', '{"notebooks": {"c": {}, "d": 3}}', "cut sho"):
+        (tmp_path / "timings.json").write_text(foreign)
+        pages.write_results([lesson("b", status="passed")], tmp_path, "quick")
+        assert list(timings(tmp_path)) == ["b"]
+    (tmp_path / "timings.json").write_bytes(b"\xff\xfe")
     pages.write_results([lesson("b", status="passed")], tmp_path, "quick")
     assert list(timings(tmp_path)) == ["b"]
 
@@ -375,7 +487,7 @@ def test_a_page_shows_formulas_and_folds_solutions_and_loads_nothing(tmp_path):
     }
     executed = tmp_path / "lesson.ipynb"
     executed.write_text(json.dumps(notebook))
-    html = pages.notebook_page(executed, executed)
+    html = pages.notebook_page(nbformat.read(executed, as_version=4), executed)
     assert html.count("<math") == 2
     assert "<mtable" in html  # `aligned` came through as a table
     assert r"<code>\unknown{x}</code>" in html  # better the source than half a formula
@@ -383,5 +495,28 @@ def test_a_page_shows_formulas_and_folds_solutions_and_loads_nothing(tmp_path):
     assert "alt='a \"curve\"'" in html
     assert 'href="02.html"' in html
     assert ">badge</a>" in html
+    assert "example.org/b.svg" not in html
     assert "0%|" not in html
     assert not re.search(r"<script|<link|src=.(?!data:)", html)
+
+
+@posix
+def test_a_process_is_ended_with_all_it_started(tmp_path):
+    """A child, a grandchild, and one that has lost its parent; what they take together is told."""
+    script = """import subprocess, sys, time
+subprocess.run("sleep 60 >/dev/null & echo $! > orphan", shell=True)
+child = subprocess.Popen([sys.executable, "-c", "x = b'x' * 10**8; import time; print(1, flush=True); time.sleep(60)"],
+                         stdout=subprocess.PIPE)
+child.stdout.readline()
+open("child.new", "w").write(str(child.pid)); import os; os.replace("child.new", "child"); time.sleep(60)"""
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, start_new_session=True)
+    child = int(wait_for(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text()))
+    orphan = int((tmp_path / "orphan").read_text())
+    assert {parent.pid, child, orphan} <= {member.pid for member in processes.family(parent.pid)}
+    assert processes.resident(parent.pid) > 1e8
+    processes.kill_tree(parent.pid)
+    parent.wait(10)
+    wait_for(lambda: gone(child) and gone(orphan), 10)
+    assert processes.family(parent.pid) == []
+    assert processes.resident(parent.pid) == 0
+    processes.kill_tree(parent.pid)  # twice is once

@@ -3,9 +3,14 @@
 import ast
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from loading import recipe
+from submissions import TRIPLET, exercises, write
+
+from clt.command.grade import Grader
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = sorted(path for folder in ("clt", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
@@ -78,21 +83,39 @@ def calling(*names: str) -> set[str]:
 
 
 def test_only_the_grader_runs_source_text():
-    assert calling("exec", "eval") == {"clt/command/judge.py"}
+    assert calling("exec", "eval") == {"clt/command/answers.py"}
 
 
-def test_only_grader_runner_and_tools_start_processes():
+def test_only_grader_and_tools_start_processes():
+    """The kernels that run notebooks are started by Jupyter's own library."""
     started = calling("subprocess.run", "subprocess.Popen", "subprocess.check_output", "subprocess.check_call")
-    assert {path for path in started if path.startswith("clt/")} == {"clt/command/grade.py", "clt/command/runner.py"}
+    assert {path for path in started if path.startswith("clt/")} == {"clt/command/grade.py"}
 
 
-def test_jupyter_is_local_and_keeps_its_token():
-    started = [line for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines() if "jupyter lab" in line]
-    assert started
-    for line in started:
-        assert "--ip=127.0.0.1" in line
-        assert not OPEN_DOOR.search(line)
+@pytest.mark.parametrize("target", ["lab", "present"])
+def test_jupyter_is_local_and_keeps_its_token(target):
+    [line] = [line for line in recipe(target) if "jupyter lab" in line]
+    assert "--ip=127.0.0.1" in line.split()
+    assert not OPEN_DOOR.search(line)
 
 
 def test_the_page_is_there_and_names_this_file():
     assert "tests/test_safety.py" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
+def test_a_submission_starts_no_shell_and_installs_nothing(tmp_path):
+    """``!command``, ``%pip`` and their kin do nothing while it is graded."""
+    touch = f"{sys.executable} -c \"open(r'{tmp_path / 'touched'}', 'w')\""
+    lines = (
+        f"!{touch}",
+        f"names = !{touch}",
+        f"%system {touch}",
+        "%pip install nothing",
+        f"here = get_ipython().getoutput({touch!r})",
+    )
+    write(tmp_path / "a.ipynb", *exercises("\n".join([*lines, TRIPLET.replace("square", "abs", 1)])))
+    with Grader(60, 1.5) as grader:
+        assert grader.grade(tmp_path / "a.ipynb", "a").grades["triplet_loss"].status == "wrong", (
+            "all of its cell has run"
+        )
+    assert not (tmp_path / "touched").exists()

@@ -116,24 +116,28 @@ def test_the_guide_is_there_when_it_is_written(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def recorded(tmp_path, monkeypatch):
-    monkeypatch.setenv("CLT_RESULTS", str(tmp_path))
+def recorded(tmp_path, monkeypatch) -> Path:
+    """A folder of records, empty as yet, in place of the course's."""
+    monkeypatch.setattr(results, "RECORDED", tmp_path)
+    monkeypatch.setattr("clt.results.records.RECORDED", tmp_path)
+    return tmp_path
 
 
-def test_without_results_the_report_says_what_to_run(recorded):
+def test_without_records_the_report_says_how_to_make_them(recorded):
     text = pages.report()
-    assert "Not run yet: 00_start_here" in text
-    assert "clt run" in text
+    assert "No record yet: 00_start_here" in text
+    assert "clt record" in text
     assert "|" not in text, "no empty tables"
 
 
 def test_the_report_shows_what_was_recorded_under_the_lessons_title(recorded):
-    results.measured("00_start_here", "sts.mean", [0.4, 0.5, 0.6])
+    entry = {"values": [0.4, 0.5, 0.6], "mean": 0.5, "sd": 0.1, "setting": {}}
+    record = {"made": {}, "found": {"sts.mean": entry}}
+    (recorded / "00_start_here.json").write_text(json.dumps(record), encoding="utf-8")
     text = pages.report()
     assert "## [00 · Start here](notebooks/00_start_here.ipynb)\n" in text
-    assert re.search(r"\| last layer, mean \| 46\.35 \| 50 ± 10 \(n = 3\) \|", text)
-    assert "Not run yet: 01_triplet_loss" in text
-    assert "00_start_here did not measure: " in text
+    assert re.search(r"\| last layer, mean \| 46\.35 \| 50\.0 ± 10\.0 \(n = 3\) \|", text)
+    assert "No record yet: 01_triplet_loss" in text
 
 
 # -- the package ------------------------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ def test_every_public_name_of_the_package_has_an_entry():
     assert set(made) == {"api/index.rst"} | {f"api/{name}.rst" for name in clt._MODULES}
     for name, module in {"losses": losses, "metrics": metrics}.items():
         assert set(re.findall(r"\.\. auto(?:function|class):: (\w+)", made[f"api/{name}.rst"])) == set(module.__all__)
-    assert "clt grade" in made["api/run.rst"]
+    assert "clt grade" in made["api/command.rst"]
     assert "``info_nce_loss``" in made["api/checks.rst"]
 
 

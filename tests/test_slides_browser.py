@@ -51,7 +51,7 @@ def built(marp, tmp_path_factory):
 
     def build(deck: Path) -> Path:
         if missing := not_run(deck):
-            pytest.skip(f"not run yet: {', '.join(missing)} (make course)")
+            pytest.skip(f"no record: {', '.join(missing)} (clt record)")
         made = [ROOT / "build" / "slides" / f"{deck.stem}{scheme}.html" for scheme in ("", "-dark")]
         if all(path.is_file() and path.stat().st_mtime > changed for path in made):
             return made[0].parent

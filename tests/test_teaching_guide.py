@@ -1,6 +1,5 @@
 """The teaching guide names what is there, its timetables add up, and its answers are what the package computes."""
 
-import inspect
 import json
 import math
 import re
@@ -183,10 +182,6 @@ def test_the_check_says_it_word_for_word(row):
     found = [mistake for mistake in exercise.mistakes if mistake.diagnosis == diagnosis]
     assert found, f"{name} has no such diagnosis; it has {[mistake.diagnosis for mistake in exercise.mistakes]}"
 
-    def wrong(*arguments, **options):
-        return exercise.plain(*arguments, **options, wrong=frozenset({found[0].wrong}))
-
-    wrong.__signature__ = inspect.signature(exercise.reference)
-    report = checks.check(exercise, wrong)
+    report = checks.check(exercise, exercise.making(found[0]))
     assert report.passed is False
     assert report.diagnosis == found[0].told

@@ -1,10 +1,12 @@
 import itertools
 import os
+import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -196,6 +198,191 @@ def test_a_loss_that_is_not_finite_stops_the_run():
         )
 
 
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda weight: (weight - weight.detach()).square().sum().sqrt(), "step 5.*that of weight is not finite"),
+        (lambda weight: weight.sum() * 3e19, "step 5.*its norm overflows"),
+    ],
+)
+def test_a_gradient_that_is_not_finite_stops_before_the_step(tmp_path, loss, message):
+    """The loss is a number, its gradient is none: weights and checkpoint stay as they were after the last good step."""
+
+    def steps(until: int, last: int):
+        torch.manual_seed(0)
+        model, numbers = nn.Linear(4, 1, bias=False), itertools.count()
+        loss_of = lambda m, x: loss(m.weight) if next(numbers) >= until else (m(x) - 1).square().mean()
+        return model, lambda: training.train(
+            model, lambda g: torch.randn(8, 4, generator=g), loss_of, steps=last, learning_rate=0.1, every=1,
+            checkpoint=tmp_path / "run", progress=False,
+        )  # fmt: skip
+
+    model, run = steps(until=5, last=20)
+    with pytest.raises(FloatingPointError, match=message):
+        run()
+    assert model.weight.isfinite().all()
+    again, resume = steps(until=0, last=20)
+    with pytest.raises(FloatingPointError):
+        resume()
+    assert torch.equal(again.weight, model.weight), "the checkpoint holds the weights of step 5"
+
+
+def noisy(checkpoint, stop_at=None, measure=None):
+    """A run whose loss draws from Python's, NumPy's and torch's generators."""
+    torch.manual_seed(0)
+    model, numbers = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1)), itertools.count()
+
+    def sample(generator):
+        if next(numbers) == stop_at:
+            raise KeyboardInterrupt
+        return torch.randn(4, 3, generator=generator)
+
+    def loss_of(model, x):
+        noise = random.random() + random.gauss(0, 1) + np.random.rand() + np.random.randn()  # noqa: NPY002
+        return (model(x) - noise).square().mean()
+
+    history = training.train(
+        model, sample, loss_of, steps=12, learning_rate=0.1, every=3, checkpoint=checkpoint, measure=measure,
+        progress=False,
+    )  # fmt: skip
+    return history["loss"], model
+
+
+def test_every_random_state_is_in_the_checkpoint(tmp_path):
+    whole, model = noisy(None)
+    with pytest.raises(KeyboardInterrupt):
+        noisy(tmp_path / "run", stop_at=7)
+    resumed, again = noisy(tmp_path / "run")
+    assert resumed == whole
+    assert same(model, again)
+
+
+def test_measuring_puts_every_random_state_back():
+    def measure(model):
+        assert not model.training
+        random.gauss(0, 1)
+        np.random.randn(3)  # noqa: NPY002
+        return {"drawn": torch.rand(()) + random.random() + np.random.rand()}  # noqa: NPY002
+
+    plain, model = noisy(None)
+    measured, other = noisy(None, measure=measure)
+    assert plain == measured
+    assert same(model, other)
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    run(tmp_path / "run", steps=5)
+    with safe_open(tmp_path / "run", "pt") as file:
+        notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del notes["numpy"]
+    save_file(tensors, tmp_path / "run", metadata=notes)
+    with pytest.raises(ValueError, match="lacks numpy: another version"):
+        run(tmp_path / "run")
+
+
+def plain_run(loss_of=None, **options):
+    settings = {"steps": 3, "learning_rate": 0.1, "progress": False} | options
+    loss_of = loss_of or (lambda m, x: m(x).square().mean())
+    return training.train(nn.Linear(2, 1), lambda g: torch.ones(4, 2), loss_of, **settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"steps": -1}, ValueError, "steps should be an integer of at least 0, got -1"),
+        ({"steps": 2.5}, TypeError, "steps should be an integer"),
+        ({"warmup": -1}, ValueError, "warmup should be an integer of at least 0"),
+        ({"warmup": 0.1}, TypeError, "warmup should be an integer"),
+        ({"every": 0}, ValueError, "every should be an integer of at least 1"),
+        ({"every": -5}, ValueError, "every should be an integer of at least 1"),
+        ({"learning_rate": float("inf")}, ValueError, "finite learning rate"),
+        ({"learning_rate": float("nan")}, ValueError, "finite learning rate"),
+        ({"learning_rate": -0.1}, ValueError, "finite learning rate"),
+        ({"clip": 0}, ValueError, "positive clip"),
+        ({"clip": float("nan")}, ValueError, "positive clip"),
+    ],
+)
+def test_numbers_out_of_range_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        plain_run(**options)
+
+
+def test_numbers_in_range_are_taken():
+    assert plain_run(steps=0)["loss"] == []
+    assert len(plain_run(steps=np.int64(2), warmup=5, clip=float("inf"))["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("loss_of", "message"),
+    [
+        (lambda m, x: m(x).square().squeeze(1), r"a tensor of one number, such as a mean; got shape \(4,\)"),
+        (lambda m, x: 0.5, "got a float"),
+        (lambda m, x: m(x).mean().detach(), "the loss has no gradient"),
+    ],
+)
+def test_a_loss_that_cannot_be_minimised_is_refused(loss_of, message):
+    with pytest.raises(ValueError, match=message):
+        plain_run(loss_of)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_noticed_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "run.tmp").mkdir()
+    for place in (tmp_path / "file" / "run", tmp_path / "run"):
+        drawn = []
+        with pytest.raises(OSError, match="cannot be written"):
+            plain_run(lambda m, x: drawn.append(x), checkpoint=place)  # noqa: B023
+        assert drawn == []
+
+
+def test_fewer_steps_than_the_checkpoint_has_are_refused(tmp_path):
+    plain_run(checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="has 3 steps, and 2 are asked for"):
+        plain_run(steps=2, checkpoint=tmp_path / "run")
+
+
+def test_a_finished_run_needs_no_place_to_write(tmp_path):
+    plain_run(checkpoint=tmp_path / "run")
+    (tmp_path / "run.tmp").mkdir()
+    assert len(plain_run(checkpoint=tmp_path / "run")["loss"]) == 3
+
+
+def test_adamw_is_fused_where_it_can_be(monkeypatch):
+    def fused(weight):
+        return training._adamw([nn.Parameter(weight)], lr=0.1).param_groups[0].get("fused")
+
+    assert fused(torch.ones(2))
+    assert fused(torch.ones(2, dtype=torch.float64))
+    assert not fused(torch.ones(2, device="meta")), "asked for on CPU and CUDA alone"
+
+    class NoKernel(torch.optim.AdamW):
+        def __init__(self, parameters, fused=False, **options):
+            if fused:
+                raise RuntimeError("`fused=True` requires all the params to be …")
+            super().__init__(parameters, **options)
+
+    monkeypatch.setattr(torch.optim, "AdamW", NoKernel)
+    assert not fused(torch.ones(2)), "the plain one, without a word"
+
+
+@pytest.mark.parametrize(("amx", "avx"), list(itertools.product([True, False, None], repeat=2)))
+def test_bfloat16_is_used_where_the_processor_computes_in_it(monkeypatch, amx, avx):
+    """None stands for a torch that has no such question."""
+    for name, answer in (("_is_amx_tile_supported", amx), ("_is_avx512_bf16_supported", avx)):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+        if answer is not None:
+            monkeypatch.setattr(torch.cpu, name, lambda answer=answer: answer, raising=False)
+    device = torch.device("cpu")
+    assert training.computes_in_bf16(device) is bool(amx or avx)
+    with training.autocast(device):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if amx or avx else torch.float32)
+    assert not training.computes_in_bf16(torch.device("mps"))
+
+
 def test_the_learning_rate_warms_up_and_decays_to_nothing(monkeypatch):
     rates = []
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: rates.append(self.param_groups[0]["lr"]))
@@ -217,13 +404,21 @@ def test_pick_device():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_run_resumes_to_the_same_numbers(tmp_path):
-    def on_gpu(checkpoint, steps):
+    def on_gpu(checkpoint, stop_at=None):
         training.seed_everything(7)
-        model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1)).cuda()
+        model, numbers = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1)).cuda(), itertools.count()
+
+        def sample(generator):
+            if next(numbers) == stop_at:
+                raise KeyboardInterrupt
+            return torch.randn(8, 4, generator=generator).cuda()
+
         return training.train(
-            model, lambda g: torch.randn(8, 4, generator=g).cuda(), lambda m, x: m(x).square().mean(), steps=steps,
-            learning_rate=1e-2, every=5, checkpoint=checkpoint, progress=False,
+            model, sample, lambda m, x: m(x).square().mean(), steps=10, learning_rate=1e-2, every=5,
+            checkpoint=checkpoint, progress=False,
         )  # fmt: skip
 
-    on_gpu(tmp_path / "run", 5)
-    assert on_gpu(tmp_path / "run", 10)["loss"][5:] != []
+    whole = on_gpu(None)
+    with pytest.raises(KeyboardInterrupt):
+        on_gpu(tmp_path / "run", stop_at=7)
+    assert on_gpu(tmp_path / "run") == whole

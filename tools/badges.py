@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-BADGES = re.compile(r"^\[!\[.*$\n?", re.MULTILINE)
+LINKS = re.compile(r"^(?:\[!\[|\[Open in Colab\]\().*$\n?", re.MULTILINE)  # or badges, as they once were
 MARKED = re.compile(r"(?<=<!-- badges -->\n).*?(?=<!-- /badges -->)", re.DOTALL)
 CLONE = re.compile(r"git clone https://\S+")
 RELEASE = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+(?=/(?:compare|releases)/)")
@@ -57,8 +57,12 @@ class Home:
         """The address of the release's source, which pip installs."""
         return f"{self.page}/archive/refs/tags/{self.tag}.tar.gz"
 
+    def links(self, path: str) -> str:
+        """The links that open one notebook: text, for a picture from elsewhere is broken offline."""
+        return f"[Open in Colab]({self.colab(path)}) · [Launch on Binder]({self.binder(path)})"
+
     def launch(self, path: str) -> str:
-        """The badges that open one notebook, and the one that says what may be done with it."""
+        """The README's badges, which open one notebook, and the one that says what may be done with it."""
         return (
             "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
             f"({self.colab(path)}) [![Launch on Binder](https://mybinder.org/badge_logo.svg)]({self.binder(path)}) "
@@ -85,8 +89,8 @@ def notebook(path: Path, home: Home) -> str:
     """The notebook's text as it should be."""
     found = nbformat.read(path, as_version=4)
     head = found.cells[0]
-    title, _, rest = BADGES.sub("", head.source, count=1).partition("\n")
-    head.source = f"{title}\n\n{home.launch(f'notebooks/{path.name}')}\n\n{rest.lstrip()}"
+    title, _, rest = LINKS.sub("", head.source, count=1).partition("\n")
+    head.source = f"{title}\n\n{home.links(f'notebooks/{path.name}')}\n\n{rest.lstrip()}"
     setup = [cell for cell in found.cells if "setup" in cell.metadata.get("tags", [])]
     if len(setup) != 1:
         raise ValueError(f'{path.name}: one cell is tagged "setup", not {len(setup)}')

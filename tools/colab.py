@@ -1,11 +1,12 @@
 """Run the notebooks as Colab does: its packages, an empty folder, and `clt` installed by the setup cell itself.
 
-    python tools/colab.py [NOTEBOOK …] [--torch VERSION]
+    python tools/colab.py [LESSON …] [--torch VERSION]
 
-build/colab gets an environment with what colab-constraints.txt lists, and nothing of this checkout. The notebooks run
-in a kernel of that environment, in a folder of their own. The address in their setup cell is replaced by an archive of
-this working tree, as GitHub would serve it at the tag; so the first notebook installs the package, the data and all,
-the way a reader's does. At the end nothing but `clt` may have come, gone or changed.
+LESSON is a notebook, or the number of a lesson. build/colab gets an environment with what colab-constraints.txt lists,
+and nothing of this checkout. The notebooks run in a kernel of that environment, in a folder of their own. The address
+in their setup cell is replaced by an archive of this working tree, as GitHub would serve it at the tag; so the first
+notebook installs the package, the data and all, the way a reader's does. At the end nothing but `clt` may have come,
+gone or changed.
 
 ``--torch`` takes another version of torch than the list's, where there is no build of that one for this machine.
 """
@@ -17,16 +18,15 @@ import re
 import subprocess
 import sys
 import tarfile
-import time
 import tomllib
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from versions import environment
+
+from clt.command.executor import Lesson, execute, prepared
+from clt.command.plan import find_lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTED = ROOT / "colab-constraints.txt"
@@ -66,25 +66,24 @@ def installed(python: Path) -> set[str]:
     return set(subprocess.run(freeze, check=True, capture_output=True, text=True).stdout.splitlines())
 
 
-def run(path: Path, source: str) -> float:
-    """Run one notebook with its setup cell installing from ``source``; returns seconds."""
-    notebook = nbformat.read(path, as_version=4)
+def run(lesson: Lesson, source: str) -> None:
+    """Run one notebook with its setup cell installing from ``source``; how it went stands in ``lesson`` afterwards."""
+    notebook = prepared(lesson)
     (setup,) = (cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", []))
     setup.source, found = ADDRESS.subn(source, setup.source)
     if found != 1:
-        raise ValueError(f"{path.name}: the setup cell names no archive to install from")
+        raise ValueError(f"{lesson.path.name}: the setup cell names no archive to install from")
     here = FOLDER / "content"
     here.mkdir(exist_ok=True)
-    start = time.perf_counter()
-    NotebookClient(notebook, timeout=900, kernel_name="colab", resources={"metadata": {"path": here}}).execute()
-    return time.perf_counter() - start
+    execute(lesson, notebook, folder=here, kernel="colab")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
+    parser.add_argument("notebooks", nargs="*", metavar="LESSON")
     parser.add_argument("--torch", metavar="VERSION")
     options = parser.parse_args()
+    lessons = find_lessons(tuple(options.notebooks))
     version, pins = constraints(LISTED.read_text(encoding="utf-8"))
     if not sys.version.startswith(f"{version}."):
         print(f"note: Colab has Python {version}, this is {sys.version.split()[0]}", flush=True)
@@ -96,17 +95,15 @@ def main() -> int:
     os.environ |= {"JUPYTER_PATH": str(FOLDER / "jupyter"), "CLT_RESULTS": str(FOLDER / "results")}
     # How a program knows that it runs on Colab.
     os.environ["COLAB_RELEASE_TAG"] = f"like-colab-{version}"
-    before, source, failed = installed(python), archive().as_uri(), 0
-    for path in options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
-        try:
-            print(f"{path.stem}: {run(path, source):.0f} s", flush=True)
-        except CellExecutionError as error:
-            failed += 1
-            print(f"{path.stem}: FAILED\n{error}", flush=True)
+    before, source = installed(python), archive().as_uri()
+    for lesson in lessons:
+        run(lesson, source)
+        said = f"failed at {lesson.problem}" if lesson.problem else f"{lesson.seconds:.0f} s"
+        print(f"{lesson.name}: {said}", flush=True)
     changed = {line for line in before ^ installed(python) if not line.startswith(("clt ", "clt=="))}
     if changed:
         print("the setup cell changed more than clt:", *sorted(changed), sep="\n  ")
-    return 1 if failed or changed else 0
+    return 1 if changed or any(lesson.problem for lesson in lessons) else 0
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def module_page(name: str) -> str:
     module = importlib.import_module(f"clt.{name}")
     title = f"clt.{name}"
     lines = [title, "=" * len(title), "", f".. automodule:: clt.{name}", "   :no-members:", ""]
-    commands = {key: value for key, value in vars(module).items() if isinstance(value, click.Group)}
+    typed = importlib.import_module("clt.command.cli") if name == "command" else module
+    commands = {key: value for key, value in vars(typed).items() if isinstance(value, click.Group)}
     if commands:
         for command in [*commands.values(), *next(iter(commands.values())).commands.values()]:
             top = command in commands.values()
@@ -56,7 +57,7 @@ def module_page(name: str) -> str:
     lines += [f"   {n}" for n in names] + [""]
     for n in names:
         if inspect.isclass(getattr(module, n)):
-            lines += [f".. autoclass:: {n}", "   :members:", ""]
+            lines += [f".. autoclass:: {n}", "   :members:", "   :inherited-members: Module", ""]
         else:
             lines += [f".. autofunction:: {n}", ""]
     return "\n".join(lines)
@@ -82,7 +83,7 @@ def api() -> dict[str, str]:
 
 
 def report() -> str:
-    """The page that ``clt report`` writes, with the lessons by their titles, and without those not run yet."""
+    """The page that ``clt report`` writes, with the lessons by their titles, and without those that have no record."""
     from clt.command import report as records
 
     sections = records.collect()
@@ -92,12 +93,11 @@ def report() -> str:
         text = text.replace(f"## {path.stem}\n", f"## [{title}](notebooks/{path.name})\n")
     head, _, rest = text.partition("\n")
     absent = records.missing(sections).splitlines()
-    more = ["", "## What these runs left out", "", "Some need a larger run, `clt run --parameters full`, or the public "
-            "sets.", "", *(f"- {line}" for line in absent)] if absent else []  # fmt: skip
+    more = ["", "## What is missing", "", *(f"- {line}" for line in absent)] if absent else []
     lead = (
         "Each table that a paper printed and a lesson measures again, with a small encoder and small texts. What "
         "stands after ± is the standard deviation over runs that differ in their seed. `clt report` prints the same "
-        "from your own runs."
+        "tables."
     )
     return "\n".join([head, "", lead, rest.rstrip(), *more]) + "\n"
 

@@ -262,7 +262,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         made = build(options.decks or sorted(SLIDES.glob("[0-9][0-9]-*.md")), options.output.resolve(), pdf=options.pdf)
     except SlideError as error:
-        print(f"{error}\nThe lessons record their numbers when they run: clt run", file=sys.stderr)
+        print(
+            f"{error}\nThe numbers come from the records in clt/recorded: clt record LESSON makes one", file=sys.stderr
+        )
         return 1
     for path in made:
         print(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

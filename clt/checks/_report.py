@@ -4,6 +4,7 @@ import html
 from dataclasses import dataclass, field
 
 NOT_ATTEMPTED = "Replace the last line of the function by your own code and run it again."
+NO_ANSWER = "Put your answer in the place of the dots and run it again."
 
 
 @dataclass

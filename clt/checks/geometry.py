@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from clt import metrics
-from clt.checks._bank import COSINE, mistakes, of_all_lengths, pairs, random, tensor, unit
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._common import COSINE, mistakes, of_all_lengths, pairs, random, tensor, unit
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 
 
 def plain_alignment(x: Tensor, y: Tensor, *, wrong=frozenset()) -> Tensor:
@@ -26,7 +26,7 @@ def plain_alignment(x: Tensor, y: Tensor, *, wrong=frozenset()) -> Tensor:
     return distance if "per row" in wrong else distance.sum() if "sum" in wrong else distance.mean()
 
 
-ALIGNMENT = Exercise(
+ALIGNMENT = Loss(
     reference=metrics.alignment,
     plain=plain_alignment,
     cases=[
@@ -76,7 +76,7 @@ def plain_uniformity(x: Tensor, *, wrong=frozenset()) -> Tensor:
     return -value if "sign" in wrong else value
 
 
-UNIFORMITY = Exercise(
+UNIFORMITY = Loss(
     reference=metrics.uniformity,
     plain=plain_uniformity,
     cases=[

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clt import losses, similarity
-from clt.checks._bank import (
+from clt.checks._common import (
     COSINE,
+    PAIRED,
     REDUCTION,
-    SOFTMAX,
     mistakes,
     of_all_lengths,
     one_positive,
@@ -18,8 +18,8 @@ from clt.checks._bank import (
     tensor,
     unit,
 )  # fmt: skip
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 
 
 def similarity_matrix(x: Tensor, y: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def plain_matrix(x: Tensor, y: Tensor, *, wrong=frozenset()) -> Tensor:
     return cosine.T if "transposed" in wrong else cosine
 
 
-SIMILARITY_MATRIX = Exercise(
+SIMILARITY_MATRIX = Loss(
     reference=similarity_matrix,
     plain=plain_matrix,
     cases=[
@@ -114,7 +114,7 @@ def plain_in_batch(query, positive, *, temperature=0.07, wrong=frozenset()) -> T
 IN_BATCH = mistakes(
     *REDUCTION,
     "twice",
-    *SOFTMAX,
+    *PAIRED,
     *COSINE,
     "over columns",
     "both directions",
@@ -148,10 +148,11 @@ def in_batch_cases(low: float, high: float) -> list:
         case(f"3 pairs in 8 dimensions, temperature {high}", *pairs(3, 8, seed=3), temperature=high),
         case("2 pairs", tensor([1.0, 0.0], [0.0, 2.0]), tensor([1.0, 1.0], [-1.0, 1.0]), temperature=0.8),
         case("rows of very different length", *map(of_all_lengths, pairs(5, 3, seed=5)), temperature=0.3),
+        case("no negative number", *(x.abs() for x in pairs(4, 3, seed=7)), temperature=0.5),
     ]
 
 
-INFO_NCE_LOSS = Exercise(
+INFO_NCE_LOSS = Loss(
     reference=losses.info_nce_loss,
     plain=plain_in_batch,
     cases=in_batch_cases(0.2, 1.7),
@@ -159,7 +160,7 @@ INFO_NCE_LOSS = Exercise(
     mistakes=IN_BATCH,
 )
 
-SIMCSE_LOSS = Exercise(
+SIMCSE_LOSS = Loss(
     reference=losses.simcse_loss,
     plain=plain_in_batch,
     cases=in_batch_cases(0.15, 0.6),
@@ -177,7 +178,10 @@ def plain_supervised(anchor, positive, hard_negative, *, temperature=0.05, wrong
     if "hard negatives ignored" in wrong:
         return plain_in_batch(anchor, positive, temperature=temperature, wrong=wrong)
     a, p, n = (unit(x, wrong) for x in (anchor, positive, hard_negative))
-    score, rows = torch.cat([a @ p.T, a @ n.T], dim=1), torch.arange(len(a), device=a.device)
+    against = (p if "hard negatives of the positives" in wrong else a) @ n.T
+    if "temperature of the hard negatives missing" in wrong:
+        against = against * temperature  # divided again below
+    score, rows = torch.cat([a @ p.T, against], dim=1), torch.arange(len(a), device=a.device)
     candidates = everyone(*score.shape, a.device)
     if "own hard negative only" in wrong:
         candidates[:, len(a) :] = torch.eye(len(a), dtype=torch.bool, device=a.device)
@@ -195,7 +199,7 @@ def with_contradictions(n: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tens
     return anchor, positive, 0.5 * anchor + random(n, d, seed=seed + 7)
 
 
-SUPERVISED_SIMCSE_LOSS = Exercise(
+SUPERVISED_SIMCSE_LOSS = Loss(
     reference=supervised_simcse_loss,
     plain=plain_supervised,
     cases=[
@@ -207,11 +211,21 @@ SUPERVISED_SIMCSE_LOSS = Exercise(
     ],
     extremes=[case("temperature 0.01, positives at cosine −1", *OPPOSITE, OPPOSITE[0], temperature=0.01)],
     mistakes=[
-        *mistakes(*REDUCTION, *SOFTMAX, *COSINE),
+        *mistakes(*REDUCTION, *PAIRED, *COSINE),
         Mistake(
             "hard negatives ignored",
             "The hard negatives are not used.",
             "They are N more candidates: the row of similarities is 2N long.",
+        ),
+        Mistake(
+            "temperature of the hard negatives missing",
+            "The similarities with the hard negatives are not divided by the temperature.",
+            "They stand beside those with the positives, in one row of 2N scores on one scale.",
+        ),
+        Mistake(
+            "hard negatives of the positives",
+            "The hard negatives are compared with the positives.",
+            "All comparisons start from the anchor, which chooses among positives and hard negatives.",
         ),
         Mistake(
             "own hard negative only",

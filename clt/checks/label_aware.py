@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clt import losses
-from clt.checks._bank import COSINE, REDUCTION, log_share, mistakes, of_all_lengths, random, scaled, tensor, unit
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._common import COSINE, REDUCTION, log_share, mistakes, of_all_lengths, random, scaled, tensor, unit
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 from clt.checks.sup_con import LABELLED, masks, over_anchors, several_positives
 
 
@@ -16,7 +16,7 @@ def plain_label_aware(embeddings, labels, class_logits, *, temperature=0.3, wron
     logits = class_logits.detach() if "weights cut" in wrong else class_logits
     log_weights = F.log_softmax(logits, dim=0 if "weights over the batch" in wrong else 1)
     if "no softmax" in wrong:
-        log_weights = logits.abs().log()
+        log_weights = logits
     below = log_weights[:, labels]  # row i, column k: log of i's weight for the class of k
     own = below.diagonal()[:, None]
     if "weights transposed" in wrong:
@@ -29,6 +29,10 @@ def plain_label_aware(embeddings, labels, class_logits, *, temperature=0.3, wron
         below = torch.zeros_like(below)
     if "weights not exponentiated" in wrong:
         below = below.exp()
+    if "raw logits" in wrong:  # a negative sum gives NaN, as it does to whoever writes it so
+        below = (logits[:, labels] * similarity.exp()).masked_fill(~other, 0.0).sum(1, keepdim=True).log()
+        values = logits[torch.arange(len(labels)), labels] * several_positives(similarity - below, positive, wrong)
+        return over_anchors(values, positive, wrong)
     # The weight counts below the line alone: the share of a positive has it added there and not above.
     shares = log_share(similarity + below, other, positive, wrong) - below
     if "weight above" in wrong:
@@ -45,7 +49,7 @@ def plain_label_aware(embeddings, labels, class_logits, *, temperature=0.3, wron
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 0])  # classes of four, two and one: a lonely anchor
 
-LABEL_AWARE_LOSS = Exercise(
+LABEL_AWARE_LOSS = Loss(
     reference=losses.label_aware_loss,
     plain=plain_label_aware,
     cases=[
@@ -55,6 +59,7 @@ LABEL_AWARE_LOSS = Exercise(
              temperature=1.5),
         case("4 rows", tensor([1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.5]), torch.tensor([0, 0, 1, 0]),
              tensor([1.0], [2.0], [-1.0], [0.0]) * tensor([1.0, -1.0]), temperature=0.8),
+        case("positive logits", random(5, 4, seed=7), LABELS[:5], 0.5 + random(5, 3, seed=8).abs(), temperature=0.6),
         case("rows of very different length", of_all_lengths(random(7, 3, seed=5)), LABELS, random(7, 3, seed=6),
              temperature=0.4),
     ],
@@ -107,7 +112,12 @@ LABEL_AWARE_LOSS = Exercise(
             "The softmax of the weights runs over the batch.",
             "Each row is a distribution over the classes: softmax along dim=1.",
         ),
-        Mistake("no softmax", "The weights are raw logits.", "A softmax over the classes turns them into weights."),
+        Mistake("raw logits", "The weights are raw logits.", "A softmax over the classes turns them into weights."),
+        Mistake(
+            "no softmax",
+            "The logits are taken for logarithms of weights.",
+            "Weights add up to 1 over the classes: it takes log_softmax to get their logarithms.",
+        ),
         Mistake(
             "weights not exponentiated",
             "The weights are added to the similarities.",

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clt import losses
-from clt.checks._bank import REDUCTION, mistakes, random, reduced, tensor
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._common import REDUCTION, mistakes, random, reduced, tensor
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 
 
 def log_sigmoid(x: Tensor, wrong: frozenset) -> Tensor:
@@ -106,7 +106,7 @@ def scores(n: int, k: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return score[:, 0], score[:, 1:], noise[:, 0], noise[:, 1:]
 
 
-NCE_LOSS = Exercise(
+NCE_LOSS = Loss(
     reference=losses.nce_loss,
     plain=plain_nce,
     cases=[
@@ -156,7 +156,7 @@ def sampled(n: int, k: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     return random(n, d, seed=seed), random(n, d, seed=seed + 1), random(n, k, d, seed=seed + 2)
 
 
-NEGATIVE_SAMPLING_LOSS = Exercise(
+NEGATIVE_SAMPLING_LOSS = Loss(
     reference=losses.negative_sampling_loss,
     plain=plain_negative_sampling,
     cases=[

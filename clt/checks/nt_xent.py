@@ -1,13 +1,13 @@
-"""The exercise on NT-Xent: two views, 2N anchors, each finds its twin among all other rows."""
+"""The exercises on NT-Xent: two views, 2N anchors, each finds its twin among all other rows."""
 
 import torch
 from torch import Tensor
 
 from clt import losses
-from clt.checks._bank import (
+from clt.checks._common import (
     COSINE,
+    PAIRED,
     REDUCTION,
-    SOFTMAX,
     mistakes,
     of_all_lengths,
     one_positive,
@@ -16,8 +16,8 @@ from clt.checks._bank import (
     tensor,
     unit,
 )  # fmt: skip
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 from clt.checks.info_nce import OPPOSITE, plain_in_batch
 
 
@@ -36,7 +36,7 @@ def plain_nt_xent(view1: Tensor, view2: Tensor, *, temperature: float = 0.5, wro
     return reduced(values[: len(rows)], wrong)
 
 
-NT_XENT_LOSS = Exercise(
+NT_XENT_LOSS = Loss(
     reference=losses.nt_xent_loss,
     plain=plain_nt_xent,
     cases=[
@@ -53,7 +53,7 @@ NT_XENT_LOSS = Exercise(
             "The value is twice what it should be: the means of the two views are added.",
             "The loss is the mean over all 2N anchors (SimCLR's code adds the two, its paper does not).",
         ),
-        *mistakes(*SOFTMAX, *COSINE, "itself below", "itself is 0"),
+        *mistakes(*PAIRED, *COSINE, "itself below", "itself is 0"),
         Mistake(
             "one direction",
             "This is InfoNCE: only the first view asks, and only the second view is asked.",
@@ -82,4 +82,70 @@ NT_XENT_LOSS = Exercise(
     ],
 )
 
-EXERCISES = (NT_XENT_LOSS,)
+
+def nt_xent_split(view1: Tensor, view2: Tensor, *, temperature: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Alignment and distribution, whose sum is temperature × NT-Xent."""
+    return losses.nt_xent_terms(view1, view2, temperature=temperature)
+
+
+def plain_split(view1: Tensor, view2: Tensor, *, temperature: float = 0.5, wrong=frozenset()) -> tuple[Tensor, Tensor]:
+    n, z = len(view1), unit(torch.cat([view1, view2]), wrong)
+    cosine = z @ z.T
+    alignment = cosine.diagonal(n).mean()
+    alignment = alignment if "alignment's sign" in wrong else -alignment
+    if "alignment divided" in wrong:
+        alignment = alignment / temperature
+    if "distance" in wrong:
+        alignment = 2 + 2 * alignment
+    if "alignment summed" in wrong:
+        alignment = 2 * alignment
+    logits = cosine / (1.0 if "temperature missing" in wrong else temperature)
+    if not wrong & {"itself below", "positive not below"}:
+        logits = logits.masked_fill(torch.eye(2 * n, dtype=torch.bool, device=z.device), -torch.inf)
+    if "positive not below" in wrong:
+        own = torch.eye(n, dtype=torch.bool, device=z.device).repeat(2, 2)  # itself and its twin
+        logits = logits.masked_fill(own, -torch.inf)
+    below = logits.exp().sum(1).log() if "exp overflows" in wrong else logits.logsumexp(1)
+    below = below[:n] if "only the first view" in wrong else below
+    below = below.exp() if "log missing" in wrong else below
+    distribution = below.mean() if "distribution not scaled" in wrong else temperature * below.mean()
+    if "log of the mean" in wrong:
+        distribution = temperature * below.logsumexp(0)
+    return (distribution, alignment) if "exchanged" in wrong else (alignment, distribution)
+
+
+NT_XENT_SPLIT = Loss(
+    reference=nt_xent_split,
+    plain=plain_split,
+    cases=NT_XENT_LOSS.cases,
+    extremes=NT_XENT_LOSS.extremes,
+    mistakes=[
+        Mistake("exchanged", "The two terms have changed places.", "First the alignment, then the distribution."),
+        Mistake(
+            "alignment's sign",
+            "The alignment has the wrong sign: it rises as twins come closer.",
+            "Both terms are to be made small: minus the mean cosine of the twins.",
+        ),
+        Mistake(
+            "alignment divided",
+            "The alignment is divided by the temperature.",
+            "The sum is τ times the loss: the temperature of s = cos/τ cancels here.",
+        ),
+        Mistake(
+            "distribution not scaled",
+            "The distribution lacks its factor τ.",
+            "The sum is τ times the loss, so that the log-sum-exp is multiplied by it.",
+        ),
+        Mistake("distance", "The alignment is a mean squared distance.", "In this split it is minus the mean cosine."),
+        Mistake("alignment summed", "The alignment counts each pair twice.", "The mean of N pairs, or of 2N anchors."),
+        Mistake("only the first view", "Only the first view's anchors are in the distribution.", "All 2N rows are."),
+        Mistake(
+            "log of the mean",
+            "The logarithm is taken once, of the sum over all anchors.",
+            "Each anchor has its own log-sum-exp; the mean comes last.",
+        ),
+        *mistakes("temperature missing", "log missing", "positive not below", "itself below", *COSINE),
+    ],
+)
+
+EXERCISES = (NT_XENT_LOSS, NT_XENT_SPLIT)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clt import losses
-from clt.checks._bank import (
+from clt.checks._common import (
     COSINE,
     REDUCTION,
     SOFTMAX,
@@ -18,8 +18,8 @@ from clt.checks._bank import (
     tensor,
     unit,
 )  # fmt: skip
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 
 
 def masks(labels: Tensor, wrong: frozenset) -> tuple[Tensor, Tensor]:
@@ -78,14 +78,14 @@ LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 0])  # classes of four, two and one: a 
 SMALL = (tensor([1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.5]), torch.tensor([0, 0, 1, 0]))
 EXTREME = (tensor([1.0, 0.0], [-1.0, 0.0], [1.0, 0.1], [0.1, 1.0]), torch.tensor([0, 0, 1, 1]))
 
-SUP_CON_LOSS = Exercise(
+SUP_CON_LOSS = Loss(
     reference=losses.sup_con_loss,
     plain=plain_sup_con,
     cases=[
         case("7 rows of three classes, one of them alone", random(7, 4, seed=1), LABELS, temperature=0.2),
         case("6 rows of two classes", random(6, 8, seed=2), torch.tensor([5, 5, 3, 5, 3, 5]), temperature=1.5),
         case("4 rows", *SMALL, temperature=0.8),
-        case("one class only", random(4, 3, seed=4), torch.tensor([2, 2, 2, 2]), temperature=0.5),
+        case("one class only", random(4, 3, seed=4).abs(), torch.tensor([2, 2, 2, 2]), temperature=0.5),
         case("rows of very different length", of_all_lengths(random(7, 3, seed=3)), LABELS, temperature=0.3),
     ],
     extremes=[case("temperature 0.01, a positive at cosine −1", *EXTREME, temperature=0.01)],
@@ -139,7 +139,7 @@ def plain_soft_nearest(embeddings: Tensor, labels: Tensor, *, temperature: float
     return reduced(values, wrong, valid=positive.any(1))
 
 
-SOFT_NEAREST_NEIGHBOR_LOSS = Exercise(
+SOFT_NEAREST_NEIGHBOR_LOSS = Loss(
     reference=losses.soft_nearest_neighbor_loss,
     plain=plain_soft_nearest,
     cases=[

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from clt import losses
-from clt.checks._bank import COSINE, REDUCTION, mistakes, of_all_lengths, random, reduced, tensor, unit
-from clt.checks._call import case
-from clt.checks._engine import Exercise, Mistake
+from clt.checks._common import COSINE, REDUCTION, mistakes, of_all_lengths, random, reduced, tensor, unit
+from clt.checks._exercise import Mistake, case
+from clt.checks._loss import Loss
 
 
 def plain_twin(anchor, identical, fraternal, margin, *, wrong=frozenset()) -> Tensor:
@@ -38,7 +38,7 @@ def twins(n: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return anchor, identical, fraternal, losses.twin_margin(*(random(n, d, seed=seed + 3 + i) for i in range(3)))
 
 
-TWIN_LOSS = Exercise(
+TWIN_LOSS = Loss(
     reference=losses.twin_loss,
     plain=plain_twin,
     cases=[

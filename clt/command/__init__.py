@@ -1,4 +1,7 @@
-"""The command ``clt``: run the notebooks, keep long runs as records, report, check the machine, grade submissions.
+"""The command ``clt``.
+
+``clt run`` runs the notebooks, ``clt record`` makes the long run behind a lesson, ``clt report`` sets the records
+beside the papers, ``clt doctor`` checks the machine, and ``clt grade`` checks what students submit.
 
 :mod:`clt.command.cli` says what there is to type; each of the other modules does the work of one part of it.
 """

@@ -12,10 +12,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from clt.command.runner import usable_cores
+from clt.command.processes import usable_cores
 
 NEEDED_MEMORY = 1.5e9  # bytes: what a notebook may take with its default parameters
-OUTSIDE = {"ipywidgets", "jupyterlab", "latex2mathml", "papermill"}  # what shows and runs notebooks; Colab has its own
+# What shows and runs notebooks; Colab has its own.
+OUTSIDE = {
+    "ipywidgets",
+    "jinja2",
+    "jupyter-client",
+    "jupyterlab",
+    "latex2mathml",
+    "nbclient",
+    "nbconvert",
+    "nbformat",
+    "papermill",
+}
+# Each of these keeps datasets, transformers or the hub's library off the network, and these are the values they know.
+OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+SET = {"1", "ON", "YES", "TRUE"}
 REINSTALL = "Run `make setup` in the course's folder, or: python -m pip install -e ."
 
 
@@ -143,9 +157,12 @@ def kernel_problem() -> Finding | None:
     do = "Put this environment's own kernel first: python -m ipykernel install --sys-prefix"
     try:
         command = KernelManager(kernel_name="python3").format_kernel_cmd()
+        found = Path(shutil.which(command[0]) or command[0])
     except NoSuchKernel:
         return Finding("broken", "Jupyter kernel: there is none named python3.", do)
-    found = Path(shutil.which(command[0]) or command[0])
+    except Exception as error:  # a kernel.json that is cut off, empty, or about something else
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        return Finding("broken", f"Jupyter kernel: the kernel.json of python3 cannot be used ({said}).", do)
     mine = Path(sys.executable)
     # Environments are told apart by folder, as their interpreters may be links to one file; names like python3 and
     # python3.11 in one folder by where they lead.
@@ -179,9 +196,11 @@ def check_public() -> Iterator[Finding]:
     hub = [name for name, where in status if where.startswith("on the hub")]
     if here:
         yield Finding("ok", f"public data in CLT_DATA: {', '.join(here)}")
-    if hub and os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        do = "Lessons run without them. To load one, unset HF_HUB_OFFLINE, or put it into the folder CLT_DATA."
-        yield Finding("warning", f"public data out of reach, HF_HUB_OFFLINE is set: {', '.join(hub)}.", do)
+    if hub and (closed := [name for name in OFFLINE if os.environ.get(name, "").upper() in SET]):
+        names = " and ".join(closed)
+        do = f"Lessons run without them. To load one, unset {names}, or put it into the folder CLT_DATA."
+        are = "are" if len(closed) > 1 else "is"
+        yield Finding("warning", f"public data out of reach, {names} {are} set: {', '.join(hub)}.", do)
     elif hub:
         yield Finding("ok", f"public data from the Hugging Face hub, when a reader asks for it: {', '.join(hub)}")
     for name, where in status:

@@ -1,15 +1,15 @@
 """A folder of submitted notebooks, each judged in a process of its own: what ``clt grade`` does.
 
-From a submission run its cells tagged ``setup``, ``parameters`` and ``exercise``, and of all other cells the imports,
-the definitions and the constants; no training, no figure. After each exercise cell the process calls the check itself:
-what a submission prints, or stores as output, is not looked at. A process that crashes, takes too long or grows too
-large is ended; the exercise at which that happened has no points, and a new process goes on with the next one.
+This side starts the process that judges (:mod:`clt.command.judge`), follows it, and ends what takes too long, grows
+too large, or is left behind. It never reads a submission: whatever is in one, the others get their grades. The exercise
+at which a process ends has no point, and a new process goes on with the next one.
 
 The submission's code runs as the user who grades, in the process that calls the check. This keeps accidents apart, not
-attacks: who means to can read files, use the network, or replace the check from inside.
+attacks: code written to do so can read files, use the network, or replace the check from inside.
 """
 
 import csv
+import errno
 import json
 import os
 import queue
@@ -26,17 +26,13 @@ from pathlib import Path
 
 import psutil
 
-STARTING = 120  # seconds a process may take to load torch before it reads the first exercise
-WHOLE = {"setup", "parameters", "exercise"}  # cells that run as they are
-
-
-@dataclass
-class Cell:
-    """Code to run, and the exercise it is, if it is one."""
-
-    source: str
-    exercise: str = ""
-    whole: bool = False
+FORKS = sys.platform == "linux"  # macOS forks as well, but its frameworks do not survive that
+STARTING = 120  # seconds a process may take to load torch before it reads its first order
+PATIENCE = 3  # a busy machine may take so many times longer, and who sleeps is woken then
+MARK = "CLT_GRADED"  # in the environment of everything that a submission starts
+# Nothing is shown, fetched or installed, and one thread does for functions of this size.
+QUIET = {"MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "CLT_STRICT": "0"}
+QUIET |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass
@@ -59,135 +55,199 @@ class Submission:
         return sum(grade.points for grade in self.grades.values())
 
 
-def grade(path: Path, name: str, seconds: float, memory: float) -> Submission:
-    """Judge one notebook; whatever is in it, the answer is a submission with its grades or its error."""
-    submission = Submission(name)
-    try:
-        cells = read_cells(path)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        submission.status = f"error: not a Jupyter notebook (nbformat 4): {type(error).__name__}: {error}"
+def find_notebooks(folder: Path) -> list[Path]:
+    """The notebooks in a folder and below; no checkpoints, and nothing that macOS or a file manager left there."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() == ".ipynb"
+        and not path.name.startswith("._")
+        and not {".ipynb_checkpoints", "__MACOSX"} & set(path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
+
+
+class Grader:
+    """Grades submissions one after another: ``with Grader(seconds, memory) as grader``."""
+
+    def __init__(self, seconds: float, memory: float):
+        self.seconds, self.memory = seconds, memory
+        self.mark = secrets.token_hex()
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self):
+        self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._end()
+        self.home.cleanup()
+
+    def grade(self, path: Path, name: str) -> Submission:
+        """Judge one notebook. Raises nothing: the answer is a submission with its grades or its error."""
+        submission, waiting = Submission(name), True
+        try:
+            while waiting:
+                before = len(submission.grades)
+                exercises = self._judge(path.absolute(), submission)
+                waiting = before < len(submission.grades) < len(exercises)
+        except Exception as error:  # a full disk, no more processes: the next submission may fare better
+            submission.status = f"error: {type(error).__name__}: {error}"
+            self._end()
         return submission
-    waiting = [cell.exercise for cell in cells if cell.exercise]
-    if not waiting:
-        submission.status = "error: it holds no exercise cell"
-    while waiting:
-        found, ended = judge(cells, waiting, seconds, memory)
-        submission.grades |= found
-        waiting = [exercise for exercise in waiting if exercise not in submission.grades]
-        if waiting and ended is not None:
-            submission.grades[waiting.pop(0)] = ended
-    return submission
 
+    def _judge(self, path: Path, submission: Submission) -> list[str]:
+        """Let one process judge what has no grade yet, until it is done or has to be ended: the exercises found."""
+        exercises, at, ended, grades, heard = [], "", None, submission.grades, False
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            graded = {exercise: grade.points for exercise, grade in grades.items()}
+            order = {"notebook": str(path), "folder": folder, "memory": self.memory, "graded": graded}
+            key = self._send(order)
+            began, used = time.monotonic() + STARTING, 0.0
+            while ended is None:
+                event = self._receive(key)
+                if "exit" in event and not heard and self.served > 1:  # ended by an earlier submission
+                    key = self._send(order)
+                    continue
+                heard, now, work, memory = heard or bool(event), time.monotonic(), *self._consumed()
+                if "exercises" in event or "at" in event:
+                    exercises, at = event.get("exercises", exercises), event.get("at", at)
+                    began, used = now, work
+                elif "grade" in event:
+                    grades[at] = Grade(**event["grade"])
+                elif "error" in event:
+                    submission.status = f"error: {event['error']}"
+                    break
+                elif "done" in event:
+                    break
+                elif "exit" in event:
+                    ended = Grade(0, "crashed", f"The process ended with exit code {event['exit']}.")
+                elif now - began > PATIENCE * self.seconds or (heard and work - used > self.seconds):
+                    ended = Grade(0, "time limit", f"It did not end within {self.seconds:g} seconds.")
+                elif memory > self.memory * 1e9:
+                    ended = Grade(0, "memory limit", f"It took more than {self.memory:g} GB of memory.")
+            self._clear()
+        if not exercises and submission.status == "graded":
+            submission.status = f"error: {ended.diagnosis if ended else 'it holds no exercise cell'}"
+        if ended and exercises:
+            at = at or next(exercise for exercise in exercises if exercise not in grades)
+            if at not in grades or grades[at].status not in ("passed", "wrong"):  # those were known before it ended
+                grades[at] = ended
+        return exercises
 
-def read_cells(path: Path) -> list[Cell]:
-    """The code cells of a notebook, without solutions; each exercise once."""
-    from clt import checks
+    def _send(self, order: dict) -> str:
+        """Give an order to a process that waits for one, and return the key of what will be said about it."""
+        if self.process is None or self.process.poll() is not None:
+            self._start()
+        self.served += 1
+        key = secrets.token_hex()
+        with suppress(OSError):  # it died before it could read
+            self.process.stdin.write(json.dumps({"key": key, **order}) + "\n")
+            self.process.stdin.flush()
+        return key
 
-    raw = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    tags = [set((cell.get("metadata") or {}).get("tags") or []) for cell in raw]
-    sources = ["".join(cell["source"]) for cell in raw]
-    asked = [exercise_of(source, "exercise" in tagged) for source, tagged in zip(sources, tags, strict=True)]
-    # Tags can be lost on the way. Without them the check call tells, and of several attempts the last one counts.
-    chosen = {}
-    for i, (name, tagged) in enumerate(zip(asked, tags, strict=True)):
-        if name in checks._EXERCISES and "solution" not in tagged:
-            before = chosen.get(name)
-            if before is None or "exercise" in tagged or "exercise" not in tags[before]:
-                chosen[name] = i
-    return [
-        Cell(source, asked[i] if chosen.get(asked[i]) == i else "", bool(tagged & WHOLE))
-        for i, (source, tagged) in enumerate(zip(sources, tags, strict=True))
-        if "solution" not in tagged and (asked[i] not in chosen or chosen[asked[i]] == i)
-    ]
-
-
-def exercise_of(source: str, tagged: bool) -> str:
-    """The NAME of the last ``checks.NAME(...)`` in a cell; in a tagged cell without one, the function it defines."""
-    from clt import checks
-
-    if found := re.findall(r"^checks\.(\w+)\(", source, re.M):
-        return found[-1]
-    defined = re.findall(r"^def (\w+)", source, re.M) if tagged else []
-    return next((name for name in reversed(defined) if name in checks._EXERCISES), "")
-
-
-def judge(cells: list[Cell], wanted: list[str], seconds: float, memory: float) -> tuple[dict[str, Grade], Grade | None]:
-    """Run one process until it is done or has to be ended: the grades so far, and that of the exercise it ended at."""
-    key, events, grades = secrets.token_hex(), queue.Queue(), {}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        process = start(folder)
+    def _receive(self, key: str) -> dict:
+        """What is said next about an order; empty if nothing is said for a tenth of a second."""
         try:
-            order = {"key": key, "cells": [vars(cell) for cell in cells], "wanted": wanted, "memory": memory}
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.close()
-        except OSError:  # it died before it could read
-            pass
-        threading.Thread(target=read_events, args=(process.stdout, key, events), daemon=True).start()
-        deadline = time.monotonic() + max(STARTING, seconds)
-        try:
-            while True:
-                with suppress(queue.Empty):
-                    event = events.get(timeout=0.1)
-                    if event is None:
-                        process.wait(10)
-                        return grades, Grade(0, "crashed", f"The process ended with exit code {process.returncode}.")
-                    if "done" in event:
-                        return grades, None
-                    if "exercise" in event:
-                        exercise = event.pop("exercise")
-                        grades[exercise] = Grade(**event)
-                    deadline = time.monotonic() + seconds
-                if time.monotonic() > deadline:
-                    return grades, Grade(0, "time limit", f"It did not end within {seconds:g} seconds.")
-                if resident(process.pid) > memory * 1e9:
-                    return grades, Grade(0, "memory limit", f"It took more than {memory:g} GB of memory.")
-        finally:
-            end(process)
+            event = self.events.get(timeout=0.1)
+        except queue.Empty:
+            return {}
+        if event is None:
+            return {"exit": self.process.wait()}
+        return event if event.pop("key", None) == key else {}
+
+    def _start(self) -> None:
+        self._end()
+        root = str(Path(__file__).resolve().parents[2])
+        environment = os.environ | QUIET | {MARK: self.mark, "IPYTHONDIR": self.home.name}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+        if data := os.environ.get("CLT_DATA"):  # each submission runs in a folder of its own
+            environment["CLT_DATA"] = os.path.abspath(data)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "clt.command.judge"], cwd=self.home.name, env=environment, text=True,
+            encoding="utf-8", errors="replace", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.events, self.served = queue.Queue(), 0
+        threading.Thread(target=read_events, args=(self.process.stdout, self.events), daemon=True).start()
+
+    def _started(self) -> list[psutil.Process]:
+        """The processes that came of the present submission, as far as their parents tell."""
+        with suppress(psutil.Error):
+            process = psutil.Process(self.process.pid)
+            return process.children(recursive=True) + [process] * (not FORKS)
+        return []
+
+    def _consumed(self) -> tuple[float, int]:
+        """Seconds of processor time and bytes of memory of all that came of the present submission."""
+        seconds, memory = 0.0, 0
+        for process in self._started():
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                seconds += times.user + times.system
+                memory += process.memory_info().rss
+        return seconds, memory
+
+    def _clear(self) -> None:
+        """Kill all that a submission started, also what left its session, or lost its parents and kept the mark."""
+        for _ in range(100):  # what multiplies is met again
+            left = {p.pid: p for p in (*self._started(), *self._marked())}
+            left = [p for p in left.values() if (p.pid != self.process.pid or not FORKS) and _lives(p)]
+            if not left:
+                break
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
+            time.sleep(0.01)
+        if not FORKS:
+            self._end()
+
+    def _marked(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.environ().get(MARK) == self.mark:
+                    found.append(process)
+        return found
+
+    def _end(self) -> None:
+        """End the process that takes orders, with everything it started."""
+        if self.process is None:
+            return
+        started = self._started()
+        self.process.kill()
+        for process in (*started, *self._marked()):
+            with suppress(psutil.Error):
+                process.kill()
+        self.process.wait()
+        with suppress(OSError):
+            self.process.stdin.close()
+        self.process = None
 
 
-def start(folder: str) -> subprocess.Popen:
-    root = str(Path(__file__).resolve().parents[2])
-    quiet = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1", "CLT_STRICT": "0"}
-    quiet["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    return subprocess.Popen(
-        [sys.executable, "-m", "clt.command.judge"], cwd=folder, env=os.environ | quiet, text=True, encoding="utf-8",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
-def read_events(stream, key: str, events: queue.Queue) -> None:
-    """Put what the process reports into the queue, and None when it is over. Lines without the key are not its own."""
-    with suppress(ValueError, OSError):  # the stream is closed from the other thread
-        for line in stream:
-            with suppress(ValueError, AttributeError):
-                event = json.loads(line)
-                if event.pop("key", None) == key:
+def read_events(stream, events: queue.Queue) -> None:
+    """Put each line of JSON into the queue, and None when it is over; what else is written there is not looked at."""
+    with stream, suppress(OSError):
+        for line in iter(lambda: stream.readline(1 << 20), ""):
+            with suppress(ValueError, RecursionError):
+                if isinstance(event := json.loads(line), dict):
                     events.put(event)
     events.put(None)
 
 
-def family(pid: int) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    return []
-
-
-def resident(pid: int) -> int:
-    total = 0
-    for process in family(pid):
-        with suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total
-
-
-def end(process: subprocess.Popen) -> None:
-    """Kill the process with everything it started."""
-    for member in reversed(family(process.pid)):
-        with suppress(psutil.Error):
-            member.kill()
-    process.wait()
-    process.stdout.close()
+def try_to_write(output: Path) -> None:
+    """Raise ``OSError`` before anything is graded if the table cannot be written there."""
+    if output.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it")
+    partial = output.with_name(output.name + ".partial")
+    partial.write_text("")
+    partial.unlink()
 
 
 def write_csv(submissions: list[Submission], output: Path) -> None:
@@ -197,7 +257,8 @@ def write_csv(submissions: list[Submission], output: Path) -> None:
     for name in exercises:
         header += [name, f"{name} status", f"{name} diagnosis"]
     partial = output.with_name(output.name + ".partial")
-    with open(partial, "w", encoding="utf-8-sig", newline="") as file:  # the signature tells Excel that it is UTF-8
+    # The signature tells Excel that it is UTF-8. A file's name, or a message, may hold what UTF-8 cannot.
+    with open(partial, "w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for submission in submissions:
@@ -210,5 +271,8 @@ def write_csv(submissions: list[Submission], output: Path) -> None:
 
 
 def _harmless(value):
-    """A text that a spreadsheet would take for a formula, made plain."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
+    """A text without control characters; one that a spreadsheet would take for a formula, made plain."""
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", value)
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t")) else value

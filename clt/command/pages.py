@@ -1,13 +1,14 @@
 """The pages that ``clt run`` writes: one for each executed notebook and the index. They ask the network for nothing."""
 
 import json
-import os
+import re
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from clt.command.runner import Lesson
+from clt.command.executor import Lesson
+from clt.results.files import write_json, write_whole
 
 # Enforced by the browser, whatever the output of a notebook contains: nothing is loaded from elsewhere, no script runs.
 POLICY = (
@@ -88,16 +89,9 @@ def write_results(lessons: list[Lesson], output: Path, parameters: str) -> None:
     An entry of ``timings.json``, by notebook name: title, status, seconds, peak_memory_bytes, cells, parameters,
     ended, problem.
     """
-    file = output / "timings.json"
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["notebooks"]
-    except (OSError, ValueError, KeyError, TypeError):  # the first run here, or a file that is not ours
-        entries = {}
-    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
-    for lesson in lessons:
-        if lesson.status == "not run" and lesson.name in entries:
-            continue  # its earlier result still stands
-        entries[lesson.name] = {
+    file, now = output / "timings.json", datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+    mine = {
+        lesson.name: {
             "title": lesson.title,
             "status": lesson.status,
             "seconds": round(lesson.seconds, 2),
@@ -107,15 +101,28 @@ def write_results(lessons: list[Lesson], output: Path, parameters: str) -> None:
             "ended": now,
             "problem": lesson.problem,
         }
-    _replace(file, json.dumps({"notebooks": dict(sorted(entries.items()))}, indent=2, ensure_ascii=False) + "\n")
-    _replace(output / "index.html", index_page(entries, output))
+        for lesson in lessons
+    }
+    form = {name: type(value) for name, value in next(iter(mine.values())).items()}
+    entries = {name: entry for name, entry in _earlier(file).items() if _has_form(entry, form)}
+    # A lesson that this run did not come to keeps its earlier result.
+    entries |= {name: entry for name, entry in mine.items() if entry["status"] != "not run" or name not in entries}
+    write_json(file, {"notebooks": entries})
+    write_whole(output / "index.html", index_page(entries, output))
 
 
-def _replace(file: Path, text: str) -> None:
-    """Write all or nothing: a kill in the middle leaves the earlier file."""
-    unfinished = file.with_name(file.name + ".new")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, file)
+def _earlier(file: Path) -> dict:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))["notebooks"]
+    except (OSError, ValueError, KeyError, TypeError):  # the first run here, or a file that is not ours
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+def _has_form(entry: object, form: dict[str, type]) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(name), int | float if kind is float else kind) for name, kind in form.items()
+    )
 
 
 def index_page(entries: dict[str, dict], output: Path) -> str:
@@ -143,27 +150,20 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB" if size else "–"
 
 
-def notebook_page(executed: Path, source: Path) -> str:
+def notebook_page(notebook, source: Path) -> str:
     """An executed notebook as one HTML page: images inside, formulas as MathML, solutions folded, no progress bars."""
-    import nbformat
-    from bs4 import BeautifulSoup
+    from copy import deepcopy
+
     from nbconvert import HTMLExporter
 
     widget = "application/vnd.jupyter.widget-view+json"
-    notebook = nbformat.read(executed, as_version=4)
+    notebook = deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:  # a widget would load a script, and its text form is a bar that still stands at 0 %
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
     exporter = HTMLExporter(raw_template=NOTEBOOK_TEMPLATE, filters={"markdown2html": _markdown_filter(source.parent)})
-    html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": source.stem}})
-    page = BeautifulSoup(html, "html.parser")
-    for image in page.select('img[src^="http"], img[src^="//"]'):  # badges: the policy blocks them, their text stays
-        image.replace_with(image["alt"])
-    for link in page.select('a[href$=".ipynb"]'):
-        if "/" not in link["href"]:  # another lesson: its page lies beside this one
-            link["href"] = link["href"].removesuffix(".ipynb") + ".html"
-    return str(page)
+    return exporter.from_notebook_node(notebook, {"metadata": {"name": source.stem}})[0]
 
 
 def _markdown_filter(folder: Path):
@@ -183,6 +183,15 @@ def _markdown_filter(folder: Path):
         return formula
 
     class Renderer(IPythonRenderer):
+        def image(self, text, url, title=None):
+            elsewhere = re.match(r"(https?:)?//", url)  # the policy of the page blocks it: its text stays
+            return escape(text) if elsewhere else super().image(text, url, title)
+
+        def link(self, text, url, title=None):
+            if "/" not in url and url.endswith(".ipynb"):  # another lesson: its page lies beside this one
+                url = url.removesuffix(".ipynb") + ".html"
+            return super().link(text, url, title)
+
         def inline_math(self, body):
             return mathml(body, "inline")
 

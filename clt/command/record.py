@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from clt.command.plan import NOTEBOOKS, Refused, read_parameters
-from clt.command.runner import Lesson
+from clt.command.executor import Lesson
+from clt.command.plan import NOTEBOOKS, Refused, read_lesson, read_parameters
 
 PARAMETERS = NOTEBOOKS / "parameters" / "record.yaml"
 # Cells that a record does not run: they draw and compare, and may change without making it stale.
@@ -19,10 +18,23 @@ PACKAGES = ("clt", "torch", "transformers", "numpy", "scikit-learn")
 
 def wanted(lesson: Lesson) -> dict:
     """The parameters of a lesson's record: those of ``record.yaml``."""
-    values = read_parameters(PARAMETERS).get(lesson.name, {})
+    values = given(lesson.name)
     if unknown := [name for name in values if name not in lesson.accepts]:
         raise Refused(f"{lesson.name} has no parameter {', '.join(map(repr, unknown))} (from {PARAMETERS.name}).")
     return values
+
+
+def given(lesson: str) -> dict:
+    """What ``record.yaml`` gives to a lesson, by its stem."""
+    values = read_parameters(PARAMETERS).get(lesson) or {}
+    if not isinstance(values, dict):
+        raise Refused(f"{PARAMETERS.name}: expected 'parameter: value' pairs under {lesson!r}, got {values!r}.")
+    return values
+
+
+def effective(lesson: Lesson) -> dict:
+    """All parameters that a record runs with: those it is given, and for the others what the notebook itself says."""
+    return json.loads(json.dumps(lesson.accepts | lesson.parameters, default=repr))
 
 
 def absent_sets(parameters: dict) -> list[str]:
@@ -54,11 +66,13 @@ def cells(notebook: Path) -> list[dict]:
     from clt.results.trials import meaning
 
     found = []
-    for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8"))["cells"], 1):
+    for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"], 1):
         tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if cell["cell_type"] != "code" or {SHOW, "parameters", "setup", "exercise"} & set(tags):
             continue
-        line = next((line.strip() for line in source.splitlines() if line.strip()), "")
+        if meaning(source) == meaning(""):  # nothing but comments or asserts
+            continue
+        line = next(line.strip() for line in source.splitlines() if line.strip())
         found.append({"cell": number, "line": line[:80], "sha256": _digest(meaning(source))})
     return found
 
@@ -67,34 +81,42 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def used(store: Path, lesson: str) -> tuple[str | None, dict[str, str]]:
-    """What the kernel loaded while it recorded: the encoder's digest, and that of each split of each data set."""
-    path = store / lesson / "loaded.jsonl"
+def finished(folder: Path) -> list[dict]:
+    """The trials that make up a record, each with what it found, its seconds, and what had been loaded by then."""
+    path = folder / "trials.txt"
+    names = dict.fromkeys(path.read_text(encoding="utf-8").split()) if path.is_file() else {}
+    return [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
+
+
+def used(folder: Path) -> tuple[str | None, dict[str, str]]:
+    """What was loaded for a record: the encoder's digest, and that of each split of each data set."""
+    path = folder / "loaded.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    found = dict(sorted(json.loads(line) for line in lines))
-    return found.pop("clt-mini", None), found
+    loaded = dict(sorted(json.loads(line) for line in lines))
+    for trial in finished(folder):  # a trial of an earlier run loaded what this run did not have to
+        loaded |= trial["loaded"]
+    return loaded.pop("clt-mini", None), dict(sorted(loaded.items()))
 
 
 def compose(lesson: Lesson, store: Path, threads: int) -> dict:
     """The content of a record, from what the run measured."""
-    encoder, sets = used(store, lesson.name)
+    encoder, sets = used(store / lesson.name)
+    # Over however many runs the record was made; a lesson without trials takes what its run took.
+    seconds = sum(trial["seconds"] for trial in finished(store / lesson.name))
     made = {
-        "parameters": lesson.parameters,
+        "parameters": effective(lesson),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "processor": processor(),
         "threads": threads,
-        "seconds": round(seconds_of_trials(store / lesson.name) or lesson.seconds),
+        "seconds": round(seconds or lesson.seconds),
         "encoder": encoder,
         "data": sets,
         "code": cells(lesson.path),
     }
-    found = json.loads((store / "found" / f"{lesson.name}.json").read_text(encoding="utf-8"))
-    return {"made": made, "found": found}
-
-
-def seconds_of_trials(folder: Path) -> float:
-    """The time all trials of a record took, over however many runs it was made."""
-    return sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in folder.glob("*.json"))
+    found = store / "found" / f"{lesson.name}.json"
+    if not found.is_file():
+        raise ValueError("the notebook ran, and measured nothing that could be recorded")
+    return {"made": made, "found": json.loads(found.read_text(encoding="utf-8"))}
 
 
 def processor() -> str:
@@ -128,10 +150,13 @@ def stale(notebook: Path, made: dict) -> list[str]:
         reasons += [f"a cell is gone that it ran: `{c['line']}`" for c in then if c["sha256"] not in still]
     if not reasons and [c["sha256"] for c in now] != [c["sha256"] for c in then]:
         reasons.append("its cells stand in another order")
-    parameters = read_parameters(PARAMETERS).get(notebook.stem, {})
-    for name in sorted(parameters.keys() | made["parameters"].keys()):
-        if parameters.get(name) != made["parameters"].get(name):
-            reasons.append(f"the parameter {name} of {PARAMETERS.name} has changed")
+    lesson = read_lesson(notebook)
+    lesson.parameters = given(lesson.name)
+    # A parameter that only the notebook has, and had not then, is used in a cell that is new or has changed.
+    parameters, known = effective(lesson), made["parameters"]
+    for name in sorted(known.keys() | lesson.parameters.keys()):
+        if parameters.get(name) != known.get(name):
+            reasons.append(f"the parameter {name} was {known.get(name)!r} and is {parameters.get(name)!r} now")
     return reasons + _other_files(made)
 
 
@@ -147,12 +172,12 @@ def _other_files(made: dict) -> list[str]:
     return sorted(reasons)
 
 
-def environment(store: Path, lesson: str) -> dict[str, str]:
+def environment(store: Path, lesson: Lesson) -> dict[str, str]:
     """What tells the kernel that it makes a record."""
     return {
         "CLT_RECORD": str(store),
-        "CLT_RECORD_LOADED": str(store / lesson / "loaded.jsonl"),
-        "CLT_RESULTS": str(store / "found"),
+        "CLT_RECORD_LOADED": str(store / lesson.name / "loaded.jsonl"),
+        "CLT_RESULTS": str(store / ("found" if lesson.worker == 1 else f"found-{lesson.worker}")),
         "TQDM_DISABLE": "1",
     }
 
@@ -168,6 +193,7 @@ def progress(folder: Path) -> str:
 
 def clear(store: Path, lesson: str) -> None:
     """Forget what an earlier run of the record measured and loaded, but not its finished trials."""
-    for path in (store / "found" / f"{lesson}.json", *(store / lesson / n for n in ("loaded.jsonl", "progress.txt"))):
-        path.unlink(missing_ok=True)
-    os.makedirs(store / lesson, exist_ok=True)
+    (store / lesson).mkdir(parents=True, exist_ok=True)
+    (store / "found" / f"{lesson}.json").unlink(missing_ok=True)
+    for name in ("loaded.jsonl", "trials.txt", "progress.txt"):
+        (store / lesson / name).unlink(missing_ok=True)

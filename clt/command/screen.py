@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from clt.command.executor import Lesson
 from clt.command.pages import megabytes
-from clt.command.runner import Lesson
 
 MARKS = {"passed": "✓", "failed": "✗", "interrupted": "!", "not run": "·", "running": "▸"}
 MARKS |= {"ok": "✓", "warning": "!", "broken": "✗"}  # of `clt doctor`
@@ -35,7 +35,7 @@ class Board:
 
     def show(self, lessons: list[Lesson]) -> None:
         """Draw what changed."""
-        done = [lesson for lesson in lessons if lesson.status in ("passed", "failed") and lesson.name not in self.told]
+        done = [lesson for lesson in lessons if lesson.status in ("passed", "failed") and lesson.label not in self.told]
         running = [lesson for lesson in lessons if lesson.status == "running" and self.moves]
         if not (done or running or self.drawn):
             return
@@ -44,7 +44,7 @@ class Board:
         over = f"\x1b[{self.drawn}A\x1b[J" if self.drawn else ""  # up to the first moving line, and clear from there
         click.echo(over + "".join(line + "\n" for line in lines), nl=False)
         self.drawn = len(running)
-        self.told.update(lesson.name for lesson in done)
+        self.told.update(lesson.label for lesson in done)
 
 
 def _line(lesson: Lesson) -> str:

@@ -9,22 +9,38 @@ import csv
 import difflib
 import gzip
 import hashlib
+import itertools
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clt.data.catalogue import CATALOGUE, PUBLIC, Entry
+from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
+from clt.data.sampling import batches, batches_alike, batches_by_label
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["CATALOGUE", "Entry", "data_dir", "digest", "load", "note", "public_status", "verify", "write_checksums"]
+__all__ = [
+    "CATALOGUE", "Entry", "batches", "batches_alike", "batches_by_label", "data_dir", "digest", "load", "note",
+    "public_status", "sentences", "verify", "write_checksums",
+]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"
-_NUMBERS = {"score": float, "relevance": int}  # all other columns are text, or lists of text
+_POINTER = "version https://git-lfs"  # how what git leaves in the place of a file kept elsewhere begins
+
+
+def _finite(value: object) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {value}")
+    return number
+
+
+_NUMBERS = {"score": _finite, "relevance": int}  # all other columns are text, or lists of text
 
 
 def data_dir() -> Path:
@@ -46,7 +62,8 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
         catalogue, the same from every place; scores are floats.
 
     Raises:
-        ValueError: if the name or split is unknown, a file is damaged, or an embedded file fails its checksum.
+        ValueError: if the name or split is unknown, a file is damaged or holds no rows, or an embedded file fails its
+            checksum.
         FileNotFoundError: if a public set is neither in ``CLT_DATA`` nor to be had from the hub.
     """
     from datasets import Dataset, DatasetDict  # late: two seconds
@@ -64,6 +81,34 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
         found[wanted] = Dataset.from_dict(_columns(entry, path)) if path else _from_hub(entry, wanted)
         note(f"{name}/{wanted}")
     return found[split] if split else DatasetDict(found)
+
+
+# The columns of the embedded sets that hold text.
+TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "contradiction", "sentences", "turns",
+         "sentence", "paraphrase", "changed")  # fmt: skip
+
+
+def sentences(*names: str) -> list[str]:
+    """All training sentences of embedded sets, each once and without its label: text for learning without labels.
+
+    Args:
+        names: of embedded sets; default: all of them.
+
+    Raises:
+        ValueError: if there is no embedded set of that name.
+    """
+    known = [entry.name for entry in EMBEDDED]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no embedded set {unknown[0]!r}; there are {', '.join(known)}")
+    found: dict[str, None] = {}
+    for entry in EMBEDDED:
+        if names and entry.name not in names:
+            continue
+        rows = load(entry.name, "train")
+        for column in (column for column in entry.columns if column in TEXTS):
+            for cell in rows[column]:
+                found |= dict.fromkeys(cell if isinstance(cell, list) else [cell])
+    return list(found)
 
 
 def verify() -> list[str]:
@@ -165,19 +210,31 @@ def _columns(entry: Entry, path: Path) -> dict[str, list]:
         for row in _rows(path):
             for column, values in columns.items():
                 value = row[called.get(column, column)]
-                values.append(_NUMBERS[column](value) if column in _NUMBERS else value)
+                values.append(_NUMBERS.get(column, _text)(value))
             read += 1
     except KeyError as error:
         raise ValueError(f"{path.name} has no column {error}; expected {', '.join(entry.columns)}") from error
     except (ValueError, TypeError, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
         raise ValueError(f"{path.name} is damaged near row {read + 1}: {error}") from error
+    if not read:
+        raise ValueError(f"{path.name} holds no rows")
     return columns
+
+
+def _text(value: object) -> str | list[str]:
+    if not all(isinstance(part, str) for part in (value if isinstance(value, list) else [value])):
+        raise ValueError(f"expected text, got {value!r}")
+    return value
 
 
 def _rows(path: Path) -> Iterator[dict]:
     opener = gzip.open if path.suffix == ".gz" else open
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
-    with opener(path, "rt", encoding="utf-8", newline="") as lines:
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:  # sig: Excel begins a file with a mark
+        first = next(lines, "")
+        if first.startswith(_POINTER):
+            raise ValueError("it is a git-lfs pointer to the file: run `git lfs pull` where it came from")
+        lines = itertools.chain([first], lines)
         if kind == "csv":
             reader = csv.DictReader(lines, strict=True)
             for row in reader:
@@ -185,7 +242,7 @@ def _rows(path: Path) -> Iterator[dict]:
                     raise ValueError(f"expected {len(reader.fieldnames)} fields")
                 yield row
         elif kind == "jsonl":
-            yield from map(json.loads, lines)
+            yield from (json.loads(line) for line in lines if line.strip())
         else:
             yield from ({"text": line.rstrip("\r\n")} for line in lines if line.strip())
 
@@ -231,6 +288,11 @@ def _as_in_catalogue(entry: Entry, data: "Dataset") -> "Dataset":
             f"{entry.hub} has changed: it lacks {', '.join(missing)}; it has {', '.join(data.column_names)}"
         )
     data = data.select_columns(list(entry.columns))
+    if not len(data):
+        raise ValueError(f"{entry.hub} has changed: it holds no rows")
+    for column in _NUMBERS.keys() & set(data.column_names):
+        if wrong := [value for value in data[column] if value is None or not math.isfinite(value)]:
+            raise ValueError(f"{entry.hub} has changed: {len(wrong)} of its {column}s are no numbers, {wrong[0]} first")
     if "labels" in data.column_names:  # several labels a row: their names, joined with a bar
         names = data.features["labels"].feature.names
         return _with(data, "labels", ["|".join(names[i] for i in row) for row in data["labels"]])

@@ -31,8 +31,10 @@ class Entry:
     embedded: bool = False
 
 
-def _own(name: str, about: str, columns: tuple[str, ...], suffix: str) -> Entry:
-    files = {split: f"{name}/{split}.{suffix}" for split in ("train", "dev", "test")}
+def _own(
+    name: str, about: str, columns: tuple[str, ...], suffix: str, splits: tuple[str, ...] = ("train", "dev", "test")
+) -> Entry:
+    files = {split: f"{name}/{split}.{suffix}" for split in splits}
     return Entry(name, about, columns, files, "CC BY 4.0", "The clt authors (2026). See data/README.md.", embedded=True)
 
 
@@ -51,13 +53,15 @@ def _sts(year: str, revision: str, citation: str, files: Mapping[str, str]) -> E
 
 
 EMBEDDED = (
-    _own("sts", "1,200 sentence pairs with a similarity from 0 to 5", (*PAIR, "topic"), "csv"),
-    _own("nli", "1,000 premises, each entailed, neutral and contradicted", ("premise", *NLI_NAMES, "topic"), "csv"),
-    _own("emotions", "1,280 situations in the first person with one of 32 emotions", ("text", "label"), "csv"),
+    _own("sts", "1,800 sentence pairs, scored by a language model from 0 to 5", (*PAIR, "topic"), "csv"),
+    _own("nli", "2,500 premises, each entailed, neutral and contradicted", ("premise", *NLI_NAMES, "topic"), "csv"),
+    _own("emotions", "3,200 situations in the first person with one of 32 emotions", ("text", "label"), "csv"),
     _own("stories", "200 stories of six sentences", ("title", "topic", "sentences"), "jsonl"),
     _own("dialogues", "200 dialogues of six turns", ("topic", "turns"), "jsonl"),
     _own("twins", "400 sentences, each with a paraphrase and a subtle change of meaning",
          ("sentence", "paraphrase", "changed", "change", "topic"), "csv"),
+    _own("everyday", "6,000 sentences without labels: captions, headlines, questions, chat, instructions, reviews",
+         ("text", "kind"), "csv", ("train",)),
 )  # fmt: skip
 
 PUBLIC = (

@@ -1,12 +1,13 @@
 """Scores that others can compare with: Spearman on sentence pairs, and a linear probe on frozen embeddings."""
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
+
+from clt.similarity import normalize
 
 
 def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
-    """Rank correlation between the cosine of each pair and the score people gave it.
+    """Rank correlation between the cosine of each pair and its score.
 
     Args:
         left, right: embeddings of the two sentences of each pair, both ``(N, D)``.
@@ -16,9 +17,12 @@ def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
         Spearman's rho in [−1, 1] (papers print it times 100). For the papers' protocol pass all subsets of a year
         together, not the mean over subsets.
 
+    Cosines are computed in float64 and count as equal if they differ by less than 1e-12, so that rounding puts no
+    order into what has none, such as the cosines of sentences with themselves.
+
     Raises:
-        ValueError: if the numbers of pairs and scores differ, there are fewer than two pairs, or a cosine is not a
-            number; also if all scores or all cosines are equal, where rho has no value.
+        ValueError: if the numbers of pairs and scores differ, there are fewer than two pairs, or a score or a cosine is
+            not a finite number; also if all scores or all cosines are equal, where rho has no value.
 
     Source: Spearman (1904); the protocol is that of Gao et al. (2021), appendix B.
     """
@@ -30,7 +34,8 @@ def sts_spearman(left: Tensor, right: Tensor, scores) -> float:
             f"expected two (N, D) tensors and N scores with N > 1, "
             f"got {tuple(left.shape)}, {tuple(right.shape)} and {scores.shape}"
         )
-    cosines = F.cosine_similarity(left.detach().float(), right.detach().float()).cpu().numpy()
+    left, right = (normalize(x.detach().cpu().double()) for x in (left, right))
+    cosines = (left * right).sum(dim=1).numpy().round(12)
     for name, values in (("scores", scores), ("cosines", cosines)):
         if not np.isfinite(values).all():
             raise ValueError(f"{np.sum(~np.isfinite(values))} of the {len(values)} {name} are not finite")
@@ -69,3 +74,28 @@ def linear_probe(train_x: Tensor, train_y, test_x: Tensor, test_y, *, c: float =
         )
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000))
     return float(probe.fit(train_x, train_y).score(test_x, test_y))
+
+
+def nearest_neighbor(train_x: Tensor, train_y, test_x: Tensor, test_y) -> float:
+    """The share of test points whose nearest training point, by cosine, has their label, in [0, 1].
+
+    Nothing is trained: unlike a probe, which can rescale every dimension, it judges the embeddings as they are.
+
+    Args:
+        train_x, test_x: embeddings, ``(N, D)`` and ``(M, D)``; normalised here.
+        train_y, test_y: N and M labels of any kind.
+
+    Raises:
+        ValueError: if shapes do not match.
+
+    Source: recall at 1 of Song et al. (2016), section 5, with the training points as the gallery.
+    """
+    train_y, test_y = np.asarray(train_y), np.asarray(test_y)
+    if train_x.shape[1:] != test_x.shape[1:] or (len(train_x), len(test_x)) != (len(train_y), len(test_y)):
+        raise ValueError(
+            f"expected (N, D) with N labels and (M, D) with M labels, got {tuple(train_x.shape)} with {len(train_y)} "
+            f"labels and {tuple(test_x.shape)} with {len(test_y)}"
+        )
+    gallery, asked = (normalize(x.detach().float().cpu()) for x in (train_x, test_x))
+    nearest = (asked @ gallery.T).argmax(dim=1).numpy()
+    return float((train_y[nearest] == test_y).mean())

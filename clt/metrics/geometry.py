@@ -22,17 +22,22 @@ def alignment(x: Tensor, y: Tensor, *, alpha: float = 2.0) -> Tensor:
         alpha: the power; with 2 the value is the mean of :math:`2 - 2\cos` and lies in [0, 4].
 
     Returns:
-        A scalar, 0 when every pair coincides. It has a gradient.
+        A scalar, 0 when every pair coincides; half precision is computed, and returned, in float32. It has a gradient,
+        0 for a pair that coincides.
 
     Raises:
-        ValueError: if the shapes differ, or there is no pair.
+        ValueError: if the shapes differ, there is no pair, or ``alpha`` is not positive.
 
     Source: Wang and Isola (2020), section 4.1.1. Their code leaves the normalising to the caller.
     """
     if x.shape != y.shape or x.ndim != 2 or not len(x):
         raise ValueError(f"expected two (N, D) tensors of one shape with N > 0, got {tuple(x.shape)}, {tuple(y.shape)}")
+    if not alpha > 0:
+        raise ValueError(f"alpha should be positive, got {alpha}")
     squared = (normalize(x) - normalize(y)).square().sum(-1)
-    together = squared == 0  # where a power below 1 has an infinite slope
+    if alpha >= 2:
+        return squared.pow(alpha / 2).mean()
+    together = squared == 0  # below 2 the slope of the power is infinite there, and infinity times 0 is NaN
     return squared.masked_fill(together, 1.0).pow(alpha / 2).masked_fill(together, 0.0).mean()
 
 
@@ -48,7 +53,7 @@ def uniformity(x: Tensor, *, t: float = 2.0) -> Tensor:
 
     Returns:
         A scalar at most 0, which is total collapse; about −2t for points spread evenly in many dimensions. It has a
-        gradient. The matrix of pairs is formed: O(N²) memory.
+        gradient. The matrix of pairs is formed: O(N²) memory. Half precision is computed, and returned, in float32.
 
     Raises:
         ValueError: if there are fewer than two embeddings.
@@ -69,6 +74,7 @@ def anisotropy(x: Tensor) -> Tensor:
     .. math:: \frac{\lVert \sum_i \hat x_i \rVert^2 - N}{N (N - 1)}
 
     The closed form takes every pair of the ``(N, D)`` tensor ``x`` into account in O(N·D), without the matrix of pairs.
+    Half precision is computed, and returned, in float32.
 
     Raises:
         ValueError: if there are fewer than two embeddings.

@@ -35,6 +35,7 @@ from clt.pretraining.corpus import (
     train_tokenizer,
 )
 from clt.pretraining.muon import Muon
+from clt.training import computes_in_bf16
 
 HELD_OUT_BATCHES = 24
 
@@ -132,16 +133,20 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def save_model(model: BertForMaskedLM, tokenizer: BertTokenizerFast, output: Path) -> None:
     """Write the encoder for ``AutoModel`` and, beside it, the head that fills masks; each file is replaced whole.
 
-    ``AutoModelForMaskedLM.from_pretrained(output, variant="mlm")`` of transformers 5 reads both, led by the index file.
+    ``AutoModelForMaskedLM.from_pretrained(output, variant="mlm")`` reads both, led by the index file. For that every
+    tensor has the name that the whole model knows it by, ``bert.…`` or ``cls.…``: ``AutoModel`` takes the prefix off,
+    and transformers 4 would put it before the head's names, too, if the encoder's had none.
     """
+    encoder = {f"bert.{name}": value for name, value in model.bert.state_dict().items()}
     head = {f"cls.{name}": value for name, value in model.cls.state_dict().items() if "decoder" not in name}
-    files = dict.fromkeys(model.bert.state_dict(), "model.safetensors") | dict.fromkeys(head, "mlm_head.safetensors")
+    files = dict.fromkeys(encoder, "model.safetensors") | dict.fromkeys(head, "mlm_head.safetensors")
+    size = sum(value.nbytes for value in (encoder | head).values())
     with tempfile.TemporaryDirectory(dir=output, prefix=".part-") as folder:
-        model.bert.save_pretrained(folder)
+        model.bert.save_pretrained(folder, state_dict=encoder)
         tokenizer.save_pretrained(folder)
         save_file(head, f"{folder}/mlm_head.safetensors", metadata={"format": "pt"})
         Path(folder, "model.safetensors.index.mlm.json").write_text(
-            json.dumps({"metadata": {}, "weight_map": files}, indent=1)
+            json.dumps({"metadata": {"total_size": size}, "weight_map": files}, indent=1)
         )
         for file in Path(folder).iterdir():
             file.chmod(0o644)
@@ -243,7 +248,7 @@ def train(model, tokenizer, pieces, starts, held_out: list[Tensor], output: Path
 @click.option("--steps", default=6000, type=click.IntRange(1), help="May change when a run is resumed.")
 @click.option("--save-every", default=250, type=click.IntRange(1), help="Steps between checkpoints.")
 @click.option("--device", help="cpu, cuda or mps.  [default: the best there is]")
-@click.option("--bf16/--no-bf16", default=None, help="bfloat16 autocast.  [default: on CUDA alone]")
+@click.option("--bf16/--no-bf16", default=None, help="bfloat16 autocast.  [default: where the hardware computes in it]")
 def main(sources, more, held_out, output, steps, save_every, device, bf16, **settings):
     """Pretrain a small BERT by masked-language modelling on text, and write it to a folder.
 
@@ -285,5 +290,5 @@ def main(sources, more, held_out, output, steps, save_every, device, bf16, **set
         model.bert.embeddings.token_type_embeddings.weight.normal_(0, 0.05)
         model.cls.predictions.decoder.bias.copy_(log_frequencies(pieces, len(tokenizer)))
     model.to(device).eval()  # eval: no dropout in pretraining; the config keeps BERT's 0.1 for what comes after
-    bf16 = device.startswith("cuda") if bf16 is None else bf16
+    bf16 = computes_in_bf16(torch.device(device)) if bf16 is None else bf16
     train(model, tokenizer, pieces, starts, unseen[:HELD_OUT_BATCHES], output, settings, steps, save_every, bf16)

@@ -40,7 +40,7 @@ def read_texts(source: str, limit: int | None = None) -> Iterator[str]:
             yield from article["text"].split("\n")
         return
     name = source.removesuffix(".gz")
-    with (gzip.open if source != name else open)(source, "rt", encoding="utf-8") as lines:
+    with (gzip.open if source != name else open)(source, "rt", encoding="utf-8-sig") as lines:
         for number, line in enumerate(islice(lines, limit), 1):
             if not name.endswith(".jsonl"):
                 yield line

@@ -4,7 +4,8 @@
 - :mod:`clt.results.measured`: what the notebook measures now, on this machine;
 - :mod:`clt.results.records`: the committed long run of the same notebook, and claims that hold on it;
 - :mod:`clt.results.trials`: variants × seeds, measured once each;
-- :mod:`clt.results.papers`: the papers' tables, beside both.
+- :mod:`clt.results.papers`: the papers' tables, beside both;
+- :mod:`clt.results.files`: files replaced whole.
 """
 
 from clt.results.measured import folder, measured, read

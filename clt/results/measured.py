@@ -4,17 +4,21 @@ import json
 import math
 import os
 import statistics
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from clt.results.files import write_json
+
 
 def folder() -> Path:
-    """Where measured numbers are kept: ``CLT_RESULTS`` if set, else ``build/results`` of the checkout or of here."""
+    """Where measured numbers are kept: ``CLT_RESULTS`` if set, else ``build/results`` of the checkout.
+
+    If there is no checkout, or it may not be written to, then ``build/results`` of the current folder.
+    """
     if chosen := os.environ.get("CLT_RESULTS"):
         return Path(chosen)
     checkout = Path(__file__).resolve().parents[2]
-    root = checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    root = checkout if (checkout / "notebooks").is_dir() and os.access(checkout, os.W_OK) else Path.cwd()
     return root / "build" / "results"
 
 
@@ -31,16 +35,22 @@ def measured(lesson: str, key: str, values: float | Sequence, **setting: object)
 
     Raises:
         ValueError: if a value is not finite, or curves differ in length.
+        OSError: if the file cannot be written; it says how to choose another place.
     """
-    listed = [_plain(v) for v in values] if isinstance(values, Iterable) else [_plain(values)]
+    one = not isinstance(values, Iterable) or getattr(values, "ndim", None) == 0
+    listed = [plain(v) for v in ([values] if one else values)]
     flat = [x for v in listed for x in (v if isinstance(v, list) else [v])]
     if not flat or not all(map(math.isfinite, flat)):
         raise ValueError(f"{lesson}: {key} should be one or more finite numbers, got {values!r}")
     found = read(lesson)
     found[key] = summary(listed) | {"setting": setting}
     path = folder() / f"{lesson}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, found)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found)
+    except OSError as error:
+        where = "set CLT_RESULTS to a folder that can be written"
+        raise OSError(error.errno, f"{key} cannot be kept ({error.strerror}): {where}", str(path)) from error
 
 
 def summary(values: list) -> dict:
@@ -56,33 +66,35 @@ def summary(values: list) -> dict:
 
 
 def read(lesson: str) -> dict:
-    """What was measured here for a lesson: ``{key: {"mean", "sd", "values", "setting"}}``, empty if nothing was."""
+    """What was measured here for a lesson: ``{key: {"mean", "sd", "values", "setting"}}``, empty if nothing was.
+
+    Raises:
+        ValueError: if the file is not one that :func:`measured` wrote.
+    """
     path = folder() / f"{lesson}.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return entries(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path.name} is not readable JSON ({error}); delete it and run the lesson again") from error
 
 
-def write_json(path: Path, content: object) -> None:
-    """Replace a JSON file whole, or leave it as it was: nothing half-written, nothing left beside it."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump(content, f, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            f.write("\n")
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # mkstemp's own mode lets nobody else read it
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
+def entries(found: object) -> dict:
+    """``found``, if it is ``{key: {"values", "mean", "setting"}}`` with finite numbers; else ``ValueError``."""
+    if not isinstance(found, dict):
+        raise ValueError(f"expected numbers by name, got a {type(found).__name__}")
+    for key, entry in found.items():
+        values = entry.get("values") if isinstance(entry, dict) else None
+        flat = [x for v in values for x in (v if isinstance(v, list) else [v])] if isinstance(values, list) else []
+        if not flat or not all(isinstance(x, int | float) and math.isfinite(x) for x in flat):
+            raise ValueError(f"{key!r} has no finite numbers")
+        if not isinstance(entry.get("setting"), dict) or "mean" not in entry:
+            raise ValueError(f"{key!r} has no mean and setting")
+    return found
 
 
-def _plain(value) -> float | list[float]:
+def plain(value) -> float | list[float]:
     """A number, or a curve, as JSON has it; tensors and arrays of one number are numbers."""
     if isinstance(value, Sequence) or getattr(value, "ndim", 0):
         return [float(v) for v in value]

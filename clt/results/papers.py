@@ -33,7 +33,7 @@ def published(lesson: str) -> list[dict]:
     name = f"published/{lesson}.yaml"
     try:
         entries = yaml.safe_load((PUBLISHED / f"{lesson}.yaml").read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{name} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"{name} should be a list of tables")

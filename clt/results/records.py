@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clt.results.measured import read
+from clt.results.measured import entries, read
 from clt.results.text import number, spread, table
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -65,14 +65,15 @@ def recorded(lesson: str) -> Record:
     path = RECORDED / f"{lesson}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Record(lesson, content["found"], content["made"])
+        return Record(lesson, entries(content["found"]), dict(content["made"]))
     except FileNotFoundError as error:
         known = ", ".join(sorted(p.stem for p in RECORDED.glob("*.json"))) or "none yet"
         raise FileNotFoundError(
             f"there is no record of {lesson!r} (there are: {known}). Make it with: clt record {lesson}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} is not a readable record ({error}); restore it with git") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path.name} is not a readable record ({said}); restore it with git") from error
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Difference:
 
 
 def difference(record: Record, a: str, b: str, *, scale: float = 1.0) -> Difference:
-    """``a`` minus ``b``, seed by seed; ``b`` may be a single value, such as the untrained encoder's.
+    """``a`` minus ``b``, seed by seed; either may be a single value, such as the untrained encoder's.
 
     The interval is Student's, for the mean difference over the seeds.
 
@@ -101,10 +102,11 @@ def difference(record: Record, a: str, b: str, *, scale: float = 1.0) -> Differe
         ValueError: if the two were measured with different seeds.
     """
     left, right = record[a], record[b]
-    if len(right) == 1:
-        right = right * len(left)
+    alone = 1 in (len(left), len(right))
+    if alone:
+        left, right = (values * max(len(left), len(right)) if len(values) == 1 else values for values in (left, right))
     seeds = [record.found[key]["setting"].get("seeds") for key in (a, b)]
-    if len(left) != len(right) or (None not in seeds and len(record[b]) > 1 and seeds[0] != seeds[1]):
+    if len(left) != len(right) or (not alone and None not in seeds and seeds[0] != seeds[1]):
         raise ValueError(f"{a!r} and {b!r} were not measured with the same seeds: {seeds[0]} and {seeds[1]}")
     gaps = [scale * (x - y) for x, y in zip(left, right, strict=True)]
     mean = statistics.fmean(gaps)
@@ -149,7 +151,8 @@ def assert_live(lesson: str, *, show: bool = True) -> None:
     record, rows, outside = recorded(lesson), [], []
     for key, entry in read(lesson).items():
         there = record.found.get(key)
-        if there is None or isinstance(entry["values"][0], list) or _unseeded(entry) != _unseeded(there):
+        curves = any(isinstance(found["values"][0], list) for found in (entry, there or entry))
+        if there is None or curves or _unseeded(entry) != _unseeded(there):
             continue
         values, n = there["values"], len(there["values"])
         spread_ = statistics.stdev(values) if n > 1 else 0.0

@@ -154,8 +154,8 @@ def probe(network: nn.Module) -> float:
 
 @cache
 def accuracy_of_one_change() -> dict[str, list[float]]:
-    """Linear-probe accuracy where the two views differ in one thing only, three seeds each."""
-    kinds = {"noise alone": {"crop": False}, "crop alone": {"noise": False}}
+    """Linear-probe accuracy by what the two views differ in, three seeds each."""
+    kinds = {"noise alone": {"crop": False}, "crop alone": {"noise": False}, "crop and noise": {}}
     return {name: [probe(fit_views(seed=seed, **kind)[0]) for seed in range(3)] for name, kind in kinds.items()}
 
 

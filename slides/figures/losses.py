@@ -68,9 +68,9 @@ def triplet_costly() -> Figure:
 
 @figure
 def triplet_mining() -> Figure:
-    kinds = ("untrained", "random", "all", "semi-hard", "hard")
-    found = groups("01_triplet_loss", {kind: f"probe.{kind}" for kind in kinds})
-    return dots(found, xlabel="linear-probe accuracy on test pictures", size=(10.4, 3.5))
+    kinds = ("untrained", "raw pixels", "random", "all", "semi-hard", "hard")
+    found = groups("01_triplet_loss", {kind: f"{kind}.digits" for kind in kinds})
+    return dots(found, xlabel="recognised from one picture each, in %", size=(10.4, 3.7))
 
 
 @figure
@@ -86,24 +86,24 @@ def triplet_collapse() -> Figure:
 
 @figure
 def triplet_sentences() -> Figure:
-    names = {"untrained": "untrained", "a stranger": "a stranger", "a contradiction": "a contradiction"}
-    found = groups("01_triplet_loss", {name: f"order.{key}" for name, key in names.items()})
-    return dots(found, xlabel="test triplets in the right order", size=(10.4, 2.7))
+    names = {"untrained": "untrained", "a stranger": "stranger", "a contradiction": "contradiction", "both": "both"}
+    found = groups("01_triplet_loss", {name: f"{key}.order" for name, key in names.items()})
+    return dots(found, xlabel="test triplets in the right order, in %", size=(10.4, 3.0))
 
 
 @figure
 def triplet_undecided() -> Figure:
-    found = groups("01_triplet_loss", {kind: f"nearest.{kind}" for kind in ("random", "semi-hard", "hard")})
+    found = groups("01_triplet_loss", {kind: f"{kind}.emotion" for kind in ("random", "semi-hard", "hard")})
     count = len(data.load("emotions", "test"))
     fig, ax = plt.subplots(figsize=(10.4, 3.7))
-    plots.seeds(found, xlabel="nearest test text has the same emotion", ax=ax)
+    plots.seeds(found, xlabel="nearest text has the same emotion, in %", ax=ax)
     middle = float(np.mean(list(found.values())))
-    error = 2 * math.sqrt(middle * (1 - middle) / count)
+    error = 2 * math.sqrt(middle * (100 - middle) / count)
     ax.axvspan(middle - error, middle + error, color=GREY, alpha=0.2, linewidth=0, zorder=0)
     ax.set_xlim(middle - 2.2 * error, middle + 2.2 * error)
     ax.text(middle, -0.85, f"what {count} texts cannot tell apart", ha="center", va="top")
     ax.set_ylim(2.5, -0.95)
-    told = f"A band of two standard errors of a share of {count}, from {middle - error:.2f} to {middle + error:.2f}."
+    told = f"A band of two standard errors of a share of {count}, from {middle - error:.1f} to {middle + error:.1f} %."
     return plots.describe(fig, f"{fig.alt.lstrip(': ')} {told}")
 
 
@@ -152,8 +152,8 @@ def nce_noise() -> Figure:
 
 @figure
 def nce_shift() -> Figure:
-    several = (1, 4, 16)
-    found = groups("02_nce", {str(k): f"pmi.shift.{k}" for k in several})
+    several = (1, 5, 20)
+    found = groups("02_nce", {str(k): f"k = {k}.shift" for k in several})
     fig, ax = plt.subplots(figsize=(6.2, 4.5))
     ends = np.linspace(0.8, 20, 50)
     ax.plot(ends, -np.log(ends), "--", color=plots.COLOURS[1], label="theory: −log K")
@@ -163,7 +163,7 @@ def nce_shift() -> Figure:
     ax.set_xscale("log")
     ax.set_xticks(several, [f"K = {k}" for k in several])
     ax.minorticks_off()
-    ax.set(ylabel="shift", ylim=(min(-3.3, *found["16"]), 1.2))
+    ax.set(ylabel="shift", ylim=(min(-3.3, *found["20"]), 1.2))
     ax.legend(loc="upper right")
     told = "; ".join(f"K = {k}: {np.mean(found[str(k)]):.2f}, theory {0.0 - math.log(k):.2f}" for k in several)
     return plots.describe(fig, f"Mean of dot product minus PMI against the number of noise words. {told}.")

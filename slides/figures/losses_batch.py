@@ -87,10 +87,10 @@ def infonce_temperature() -> Figure:
     taus = ("0.001", "0.01", "0.05", "0.1", "1")
     entry = next(e for e in results.published("03_info_nce") if e["table"] == "temperature")
     paper = {row["name"].removeprefix("τ = "): row["paper"] for row in entry["rows"]}
-    found = groups("03_info_nce", {tau: f"head.{float(tau)}" for tau in taus})
+    found = groups("03_info_nce", {tau: f"τ = {float(tau)}.sts" for tau in taus})
     fig, axes = plt.subplots(1, 2, figsize=(11.4, 3.6))
     at = range(len(taus))
-    theirs, ours = [paper[tau] for tau in taus], [[100 * value for value in found[tau]] for tau in taus]
+    theirs, ours = [paper[tau] for tau in taus], [found[tau] for tau in taus]
     axes[0].plot(at, theirs, "-s", color=plots.COLOURS[1])
     axes[1].plot(at, [np.mean(values) for values in ours], "-", color=plots.COLOURS[0])
     for i, values in zip(at, ours, strict=True):
@@ -183,37 +183,31 @@ def ntxent_terms() -> Figure:
 
 @figure
 def simclr_batches() -> Figure:
-    kinds = ("small batch", "middling batch", "large batch")
     entry = next(e for e in results.published("03_info_nce") if e["table"] == "batch_size")
-    paper = np.array([row["paper"] for row in entry["rows"]]).reshape(3, 3)
-    ours = (
-        np.array([[recorded("03_info_nce", f"simclr.{b}.{e}")["values"] for e in (1, 3, 6)] for b in (32, 96, 288)])
-        * 100
+    rows = [row for row in entry["rows"] if row["paper"] is not None]
+    names = [row["key"].removesuffix(".accuracy") for row in rows]
+    paper = {row["name"].partition(",")[0].partition(" (")[0] + (", long" if "long" in row["name"] else ", short"):
+             [row["paper"]] for row in rows}  # fmt: skip
+    ours = {name: recorded("03_info_nce", f"{name}.accuracy")["values"] for name in names}
+    fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.9))
+    for ax, found, title in zip(axes, (paper, ours), ("paper: ImageNet", "ours: digits, five seeds"), strict=True):
+        plots.seeds(found, xlabel="accuracy in %", ax=ax)
+        ax.set_title(title)
+    theirs = "; ".join(f"{name} {values[0]}" for name, values in paper.items())
+    mine = "; ".join(f"{name} {np.mean(values):.1f}" for name, values in ours.items())
+    return plots.describe(
+        fig, f"Accuracy in % by batch size and length of training. The paper: {theirs}. Ours: {mine}."
     )
-    fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.7))
-    for i, name in enumerate(kinds):
-        look = {"color": plots.COLOURS[i], "linestyle": plots.DASHES[i], "marker": plots.MARKERS[i], "label": name}
-        axes[0].plot(range(3), paper[i], **look)
-        at = np.arange(3) + 0.14 * (i - 1)
-        axes[1].plot(at, ours[i].mean(1), **look)
-        axes[1].plot(
-            at, ours[i], linestyle="", marker=plots.MARKERS[i], color=plots.COLOURS[i], alpha=0.4, markersize=6
-        )
-    axes[0].set(title="paper: ImageNet, linear accuracy in %", xlabel="epochs")
-    axes[0].set_xticks(range(3), ["100", "400", "800"])
-    axes[0].legend()
-    axes[1].set(title="ours: digits, three seeds each", xlabel="epochs")
-    axes[1].set_xticks(range(3), ["1", "3", "6"])
-    told = "; ".join(
-        f"{k}: paper {paper[i].tolist()}, ours {ours[i].mean(1).round(1).tolist()}" for i, k in enumerate(kinds)
-    )
-    return plots.describe(fig, f"Linear accuracy in % by epochs, a line for each batch size. {told}.")
 
 
 @figure
 def simclr_copies() -> Figure:
-    names = {"96 pictures once": 1, "6 pictures, 16 times": 16, "2 pictures, 48 times": 48}
-    found = groups("03_info_nce", {name: f"copies.{copies}" for name, copies in names.items()})
+    names = {
+        "96 pictures once": "batch 96, 3 epochs",
+        "6 pictures, 16 times": "16 copies",
+        "the same, copies masked": "16 copies, masked",
+    }
+    found = groups("03_info_nce", {name: f"{key}.cosine of others" for name, key in names.items()})
     return dots(found, xlabel="mean cosine of different test pictures", size=(10.4, 2.7))
 
 
@@ -229,8 +223,7 @@ def simclr_views() -> Figure:
             ax.set(xticks=[], yticks=[])
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     ax = right.subplots()
-    found = groups("01_triplet_loss", {"untrained": "probe.untrained"}) | runs.accuracy_of_one_change()
-    found |= groups("03_info_nce", {"crop and noise": "simclr.96.3"})  # the same network, pictures and probe
+    found = runs.accuracy_of_one_change()
     plots.seeds(found, xlabel="linear-probe accuracy", ax=ax)
     told = "; ".join(f"{name} {results.spread(values)}" for name, values in found.items())
     return plots.describe(fig, f"Left: six digits and two views of each, cropped and noisy. Right: accuracy, {told}.")

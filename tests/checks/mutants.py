@@ -3,16 +3,20 @@
 import ast
 import copy
 import inspect
+import itertools
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 
 OPERATORS = {
     ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div], ast.Div: [ast.Mult], ast.BitAnd: [ast.BitOr],
-    ast.Eq: [ast.NotEq], ast.Gt: [ast.GtE, ast.Lt], ast.MatMult: [],
+    ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Gt: [ast.GtE, ast.Lt], ast.Lt: [ast.LtE, ast.Gt], ast.MatMult: [],
+    ast.Pow: [ast.Mult], ast.And: [ast.Or], ast.In: [ast.NotIn],
 }  # fmt: skip
 METHODS = {
     "mean": "sum", "sum": "mean", "amax": "amin", "amin": "amax", "logsumexp": "sum", "exp": "log", "square": "abs",
     "any": "all", "log_softmax": "softmax", "diagonal": "flatten", "logsigmoid": "sigmoid", "relu": "abs",
+    "argmin": "argmax", "argmax": "argmin", "softmax": "log_softmax", "log": "exp", "log2": "exp2", "backward": "sum",
 }  # fmt: skip
 
 
@@ -22,6 +26,12 @@ def mutants(function: Callable) -> Iterator[tuple[str, Callable]]:
     body = ast.parse(source).body[0].body
     count = sum(1 for statement in body for _ in ast.walk(statement))
     seen = {source}
+    for first, second in itertools.pairwise(body):
+        if isinstance(first, ast.Expr) and isinstance(second, ast.Expr):  # calls for their effect: their order matters
+            lines = source.splitlines()
+            i, j = first.lineno - 1, second.lineno - 1
+            lines[i], lines[j] = lines[j], lines[i]
+            yield f"line {first.lineno}: exchanged with the next", compiled("\n".join(lines), function)
     for place in range(count):
         tree = ast.parse(source)
         node = [n for statement in tree.body[0].body for n in ast.walk(statement)][place]
@@ -32,10 +42,14 @@ def mutants(function: Callable) -> Iterator[tuple[str, Callable]]:
             if text in seen:
                 continue
             seen.add(text)
-            space = dict(function.__globals__)
-            exec(compile(text, "<mutant>", "exec"), space)
             # The line tells two equal expressions apart.
-            yield f"line {target.lineno}: {ast.unparse(node)} → {ast.unparse(new)}", space[function.__name__]
+            yield f"line {target.lineno}: {ast.unparse(node)} → {ast.unparse(new)}", compiled(text, function)
+
+
+def compiled(source: str, function: Callable) -> Callable:
+    space = dict(vars(sys.modules[function.__module__]))
+    exec(compile(source, "<mutant>", "exec"), space)
+    return space[function.__name__]
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
@@ -50,6 +64,17 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.Compare):
         for operator in OPERATORS.get(type(node.ops[0]), []):
             yield changed(node, ops=[operator()])
+    elif isinstance(node, ast.BoolOp):
+        for operator in OPERATORS.get(type(node.op), []):
+            yield changed(node, op=operator())
+        yield from node.values
+    elif isinstance(node, ast.Expr):
+        yield ast.Pass()
+    elif isinstance(node, ast.IfExp):
+        yield node.body
+        yield node.orelse
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield ast.Constant(not node.value)
     elif isinstance(node, ast.keyword) and node.arg == "dim":
         for axis in range(3):
             if axis != node.value.value:

@@ -1,7 +1,6 @@
 """The engine: what a report says, what counts as attempted, and that nothing a student does gets out of it."""
 
 import datetime
-import re
 import sys
 
 import pytest
@@ -19,35 +18,6 @@ triplet_loss = SOLUTIONS["triplet_loss"]["plain"]
 
 def raises_not_implemented(*args, **options):
     raise NotImplementedError
-
-
-def says_what_is_missing(*args, **options):
-    raise NotImplementedError("no loss yet")
-
-
-def fills_in_nothing(*args, **options):
-    loss = ...  # your code here
-    return loss
-
-
-STUBS = [
-    raises_not_implemented,
-    says_what_is_missing,
-    fills_in_nothing,
-    lambda *a, **o: None,
-    lambda *a, **o: ...,
-    None,
-]
-
-
-@pytest.mark.parametrize("stub", STUBS)
-@pytest.mark.parametrize("name", EXERCISES)
-def test_an_untouched_stub_is_not_a_mistake(name, stub):
-    report = getattr(checks, name)(stub)
-    assert report.passed is None
-    assert str(report) == (
-        f"{name}: not attempted. Replace the last line of the function by your own code and run it again."
-    )
 
 
 def forgets_return(a, p, n, margin=1.0):
@@ -114,6 +84,7 @@ def depends_on_the_order(a, p, n, margin=1.0):
         (a_library_has_no_such_thing, "NotImplementedError: a tzinfo subclass", "it runs and returns a tensor"),
         (torch_raises_in_python, 'missing the required "forward"', "it runs and returns a tensor"),
         (leaves, "SystemExit", "it runs and returns a tensor"),
+        (lambda *a, **o: None, "return missing", "it runs and returns a tensor"),
         (forgets_return, "return missing", "it runs and returns a tensor"),
         (
             lambda a, p, n, margin: triplet_loss(a, p, n, margin=margin).item(),
@@ -158,13 +129,23 @@ def test_the_known_mistake_still_shows_the_numbers():
     assert "was expected" in report.details[-1][2]
 
 
-def test_of_several_mistakes_the_nearest_is_named():
-    def two_unknown_ones_on_top(query, positive, temperature):
+def test_what_is_near_a_known_mistake_is_not_called_by_its_name():
+    """The temperature is there: to say that it is missing because the value is near would accuse wrongly."""
+
+    def unknown(query, positive, temperature):
         return 1.02 * losses.info_nce_loss(query, positive, temperature=1.0) + 0.01
 
-    report = checks.info_nce_loss(two_unknown_ones_on_top)
-    assert report.diagnosis.startswith("The values come close to those of a known mistake")
-    assert "The temperature is missing." in report.diagnosis
+    report = checks.info_nce_loss(unknown)
+    assert report.diagnosis == report.details[-1][2], "the failing property, with its numbers"
+    assert "temperature is missing" not in report.diagnosis
+
+
+def test_nan_everywhere_is_nobodys_mistake():
+    """A bank version gives NaN as well, and so might anything else."""
+    for name in ("info_nce_loss", "label_aware_loss", "sup_con_loss"):
+        right = EXERCISES[name].reference
+        report = checks.check(EXERCISES[name], lambda *a, right=right, **o: right(*a, **o) * float("nan"))
+        assert report.diagnosis.startswith("The value is nan"), report.diagnosis
 
 
 @pytest.mark.parametrize("thing", [3.0, torch.zeros(()), "triplet_loss"])
@@ -204,18 +185,6 @@ def test_the_text_that_notebooks_store():
         "  ok  the gradient of every input",
         "  ok  the order of the batch does not matter",
     ]
-
-
-def test_the_random_state_of_the_notebook_stays():
-    def noisy(a, p, n, margin):
-        return triplet_loss(a, p, n, margin=margin) + torch.rand(())
-
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    one = checks.triplet_loss(noisy)
-    assert torch.equal(torch.rand(3), expected)
-    assert str(one) == str(checks.triplet_loss(noisy))
 
 
 def test_strict_mode_raises(monkeypatch):
@@ -268,23 +237,3 @@ def test_a_function_for_cuda_passes():
 def test_an_unknown_check_names_those_there_are():
     with pytest.raises(AttributeError, match="triplet_loss"):
         checks.nothing_of_the_kind  # noqa: B018
-
-
-def test_the_guide_shows_an_exercise_that_works(root, capsys):
-    text = (root / "clt" / "checks" / "README.md").read_text(encoding="utf-8")
-    space: dict = {}
-    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], space)
-    assert "The sum runs over the batch." in capsys.readouterr().out
-    exercise = space["SQUARED_DISTANCE"]
-    assert checks.check(exercise, exercise.reference).passed is True
-    for mistake in exercise.mistakes:
-        report = checks.check(exercise, lambda x, y, m=mistake: exercise.plain(x, y, wrong={m.wrong}))
-        assert report.diagnosis == f"{mistake.diagnosis} {mistake.hint}"
-
-
-def test_the_guide_shows_a_report_as_it_is(root):
-    text = (root / "clt" / "checks" / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"## Read a report\n\n```\n(.*?)\n```", text, re.S)[1]
-    exercise = EXERCISES["info_nce_loss"]
-    wrong = lambda *a, **o: exercise.plain(*a, **o, wrong={"temperature multiplied"})
-    assert str(checks.info_nce_loss(wrong)) == shown

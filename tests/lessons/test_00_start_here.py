@@ -1,4 +1,4 @@
-"""Lesson 00: what the notebook builds is what `clt` has, and its published table names what the notebook records."""
+"""Lesson 00: what the notebook builds is what `clt` has, and its published tables name what the notebook measures."""
 
 import ast
 import json
@@ -27,8 +27,8 @@ def code() -> list[str]:
 @pytest.fixture(scope="module")
 def lesson(code) -> dict:
     """Every function that the notebook defines, taken out of it."""
-    space = {"torch": torch, "Tensor": torch.Tensor, "F": F}
-    exec("import math\nfrom torch import nn", space)
+    space = {"torch": torch, "Tensor": torch.Tensor, "F": F, "metrics": metrics}
+    exec("import math\nimport numpy as np\nfrom torch import nn", space)
     for source in code:
         for node in ast.parse(re.sub(r"^\s*%.*$", "    pass", source, flags=re.M)).body:
             if isinstance(node, ast.FunctionDef):
@@ -53,7 +53,7 @@ def same_gradient(ours, theirs, *inputs):
 @pytest.mark.parametrize("seed", range(5))
 def test_cosine(lesson, seed):
     x, y = rows(seed, 4, 6), rows(seed + 100, 5, 6)
-    ours, theirs = lesson["similarity_matrix"](x, y), similarity.cosine_similarity(x, y)
+    ours, theirs = lesson["similarity_matrix_solution"](x, y), similarity.cosine_similarity(x, y)
     torch.testing.assert_close(ours, theirs)
     same_gradient(ours, theirs, x, y)
     slow = [[lesson["cosine_slow"](a, b) for b in y.detach()] for a in x.detach()]
@@ -61,12 +61,9 @@ def test_cosine(lesson, seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_alignment_and_uniformity(lesson, seed):
-    x, y = rows(seed, 7, 4), rows(seed + 100, 7, 4)
-    ours, theirs = lesson["alignment"](x, y), metrics.alignment(x, y)
-    torch.testing.assert_close(ours, theirs)
-    same_gradient(ours, theirs, x, y)
-    ours, theirs = lesson["uniformity"](x), metrics.uniformity(x)
+def test_uniformity(lesson, seed):
+    x = rows(seed, 7, 4)
+    ours, theirs = lesson["uniformity_solution"](x), metrics.uniformity(x)
     torch.testing.assert_close(ours, theirs)
     same_gradient(ours, theirs, x)
 
@@ -75,7 +72,7 @@ def test_word_vectors_are_averaged_without_padding(lesson, tiny_folder):
     from clt.encoders import SentenceEncoder
 
     encoder = SentenceEncoder.load(tiny_folder)
-    lesson["encoder"] = encoder
+    lesson["model"] = encoder
     pairs = {"sentence1": ["the cat sat", "a dog"], "sentence2": ["the cat sat on the mat and ran quickly", "tree"]}
     vectors = encoder.model.get_input_embeddings().weight.detach()
     for found, side in zip(lesson["pooled"](pairs, "words"), pairs.values(), strict=True):
@@ -93,13 +90,29 @@ def test_answers_of_the_self_test():
     torch.testing.assert_close(similarity.dot_product(2 * x), 4 * similarity.dot_product(x))
 
 
-def test_published_rows_are_recorded(code):
+def test_the_share_of_common_words(lesson):
+    pairs = {"sentence1": ["The cat sat.", "A dog!"], "sentence2": ["the cat ran", "Two birds"]}
+    assert lesson["overlap"](pairs) == [0.5, 0.0]
+
+
+def test_a_pooling_is_described_by_what_the_package_says(lesson):
+    lesson["uniformity"] = metrics.uniformity
+    x, y = (rows(seed, 7, 4).detach() for seed in (0, 1))
+    scores = torch.tensor([5.0, 4.0, 1.0, 2.0, 0.0, 4.5, 3.0])
+    found = lesson["describe"]([x, y], scores)
+    close = [0, 1, 5]
+    assert found[".alignment"] == pytest.approx(metrics.alignment(x[close], y[close]).item())
+    assert found[".uniformity"] == pytest.approx(metrics.uniformity(torch.cat([x, y])).item())
+    assert found[""] == pytest.approx(metrics.sts_spearman(x, y, scores))
+
+
+def test_published_rows_are_measured(code):
     published = yaml.safe_load((ROOT / "clt" / "published" / f"{STEM}.yaml").read_text(encoding="utf-8"))
     source = "\n".join(code)
     for table in published:
-        assert f'beside_paper("{STEM}", "{table["table"]}")' in source
+        assert f'"{table["table"]}"' in source, "the lesson shows it"
         for row in table["rows"]:
-            name = row["key"] and row["key"].removeprefix("sts.")
-            assert name is None or f'"{name}"' in source, f"{name} is never measured"
+            name = row["key"] and row["key"].partition(".")[2]
+            assert name is None or f'"{name}"' in source or f".{name}" in source, f"{name} is never measured"
             assert row["paper"] is None or 0 < row["paper"] < 100
-    assert 'f"sts.{name}"' in source
+    assert 'f"{name}.{pooling}{measure}"' in source

@@ -1,41 +1,13 @@
 """What lesson 5 has its readers write is what the package computes, values and gradients."""
 
-import ast
-import json
 import math
-import re
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from kit import same
 
 from clt import losses
-
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_supcon.ipynb"
-TAUGHT = {
-    "positive_mask",
-    "sup_con_slow",
-    "sup_con_loss",
-    "soft_nearest_neighbor_loss",
-    "sup_con_in",
-    "as_one_reads_it",
-}
-
-
-@pytest.fixture(scope="module")
-def taught() -> dict:
-    """The functions of the notebook, the solution where a stub comes first."""
-    space = {"torch": torch, "Tensor": torch.Tensor, "F": F, "math": math, "losses": losses}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] != "code" or "exercise" in cell["metadata"].get("tags", []):
-            continue
-        source = re.sub(r"^\s*%.*$", "    pass", "".join(cell["source"]), flags=re.M)
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef) and node.name in TAUGHT:
-                exec(compile(ast.Module([node], []), NOTEBOOK.name, "exec"), space)
-    assert not TAUGHT - set(space)
-    return space
 
 
 @pytest.fixture(params=range(5))
@@ -47,26 +19,21 @@ def batch(request):
     return x.requires_grad_(), labels
 
 
-def same(ours, theirs, x):
-    torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(torch.autograd.grad(ours, x), torch.autograd.grad(theirs, x))
-
-
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
-def test_lesson_5_teaches_the_packages_losses(taught, batch, temperature):
+def test_lesson_5_teaches_the_packages_losses(lesson, batch, temperature):
     x, labels = batch
     theirs = losses.sup_con_loss(x, labels, temperature=temperature)
-    assert taught["sup_con_slow"](x.detach(), labels, temperature) == pytest.approx(theirs.item())
-    same(taught["sup_con_loss"](x, labels, temperature=temperature), theirs, x)
+    assert lesson["sup_con_slow"](x.detach(), labels, temperature) == pytest.approx(theirs.item())
+    same(lesson["sup_con_loss"](x, labels, temperature=temperature), theirs, x)
     same(
-        taught["soft_nearest_neighbor_loss"](x, labels, temperature=temperature),
+        lesson["soft_nearest_neighbor_loss"](x, labels, temperature=temperature),
         losses.soft_nearest_neighbor_loss(x, labels, temperature=temperature),
         x,
     )
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
-def test_the_form_with_the_mean_inside_is_equation_3(taught, batch, temperature):
+def test_the_form_with_the_mean_inside_is_equation_3(lesson, batch, temperature):
     x, labels = batch
     logits = F.normalize(x, dim=1) @ F.normalize(x, dim=1).T / temperature
     expected = []
@@ -76,28 +43,37 @@ def test_the_form_with_the_mean_inside_is_equation_3(taught, batch, temperature)
         if positives:
             below = logits[i, others].exp().sum()
             expected.append(-(logits[i, positives].exp() / below).mean().log())
-    inside = taught["sup_con_in"](x, labels, temperature=temperature)
+    inside = lesson["sup_con_in"](x, labels, temperature=temperature)
     same(inside, torch.stack(expected).mean(), x)
     assert inside < losses.sup_con_loss(x, labels, temperature=temperature), "Jensen"
 
 
-def test_inside_and_outside_agree_with_one_positive(taught):
+def test_inside_and_outside_agree_with_one_positive(lesson):
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     labels = torch.arange(4).repeat(2)
-    same(taught["sup_con_in"](x, labels), losses.sup_con_loss(x, labels), x)
+    same(lesson["sup_con_in"](x, labels), losses.sup_con_loss(x, labels), x)
     torch.testing.assert_close(losses.sup_con_loss(x, labels), losses.nt_xent_loss(x[:4], x[4:], temperature=0.1))
 
 
-def test_the_formula_as_one_reads_it_fails_where_the_lesson_says(taught):
+def test_the_derived_gradient_is_autograds(lesson, batch):
+    x, _ = batch
+    cosines = F.cosine_similarity(x[:1], x[1:]).detach().requires_grad_()
+    positive = torch.arange(len(cosines)) % 3 == 0
+    loss = -(cosines / 0.2).log_softmax(dim=0)[positive].mean()
+    expected = torch.autograd.grad(loss, cosines)[0]
+    torch.testing.assert_close(lesson["l_out_gradient"](cosines.detach(), positive, temperature=0.2), expected)
+
+
+def test_the_formula_as_one_reads_it_fails_where_the_lesson_says(lesson):
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
-    typed, right = taught["as_one_reads_it"], losses.sup_con_loss
+    typed, right = lesson["as_one_reads_it"], losses.sup_con_loss
     even, lonely = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 0, 0, 0, 0, 1])
     for labels, temperature in ((lonely, 0.1), (even, 0.01)):
         assert not math.isfinite(typed(x, labels, temperature))
         assert torch.isfinite(right(x, labels, temperature=temperature))
 
 
-def test_the_mask_has_no_one_for_their_own_positive(taught):
+def test_the_mask_has_no_one_for_their_own_positive(lesson):
     labels = torch.tensor([4, 2, 4, 4])
     expected = torch.tensor([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0]], dtype=torch.bool)
-    assert torch.equal(taught["positive_mask"](labels), expected)
+    assert torch.equal(lesson["positive_mask"](labels), expected)

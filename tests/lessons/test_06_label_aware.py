@@ -1,33 +1,13 @@
 """Lesson 06: what it builds from scratch is what the package computes, in values and in gradients."""
 
-import ast
-import json
-from pathlib import Path
+import math
 
 import pytest
 import torch
-import torch.nn.functional as F
+from kit import same
 from torch import Tensor
 
 from clt import losses
-
-LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "06_label_aware.ipynb"
-NAMES = {"label_aware_slow", "positive_mask", "sup_con_loss", "label_aware_loss"}
-
-
-@pytest.fixture(scope="module")
-def lesson() -> dict:
-    """The functions the notebook defines, the solutions in place of the stubs."""
-    space = {"torch": torch, "Tensor": Tensor, "F": F}
-    for cell in json.loads(LESSON.read_text(encoding="utf-8"))["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if cell["cell_type"] != "code" or "exercise" in tags or "setup" in tags:
-            continue
-        for node in ast.parse("".join(cell["source"])).body:
-            if isinstance(node, ast.FunctionDef) and node.name in NAMES:
-                exec(compile(ast.Module([node], []), LESSON.name, "exec"), space)
-    assert set(space) >= NAMES
-    return space
 
 
 @pytest.fixture(params=range(5))
@@ -38,13 +18,6 @@ def batch(request) -> tuple[Tensor, Tensor, Tensor]:
     logits = 2 * torch.randn(8, 4, generator=generator, dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 3])[torch.randperm(8, generator=generator)]
     return embeddings, labels, logits.requires_grad_()
-
-
-def same(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs)
-    gradients = torch.autograd.grad(theirs, inputs)
-    assert all(gradient.abs().max() > 1e-3 for gradient in gradients), "a gradient of zero would compare nothing"
-    torch.testing.assert_close(torch.autograd.grad(ours, inputs), gradients)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.3, 1.0])
@@ -69,6 +42,19 @@ def test_uniform_weights_are_sup_con(lesson, batch):
     ours = lesson["label_aware_loss"](embeddings, labels, torch.full_like(logits, 7.0), temperature=0.3)
     expected = (losses.sup_con_loss(embeddings, labels, temperature=0.3) - torch.tensor(4.0).log()) / 4
     same(ours, expected, embeddings)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 32])
+def test_the_sign_turns_where_the_lesson_says(lesson, classes):
+    """All cosines equal: SupCon is then the logarithm of the number of other rows."""
+    turn = lesson["sign_condition"](classes)
+    for n in (2, 4, 6, 30, 36, 128):
+        embeddings, labels = torch.ones(n, 3, dtype=torch.float64), torch.arange(n) // 2
+        logits = torch.zeros(n, max(classes, n), dtype=torch.float64)
+        logits[:, classes:] = -torch.inf
+        loss = lesson["label_aware_loss"](embeddings, labels % classes, logits)
+        if abs(math.log(n - 1) - turn) > 1e-6:
+            assert (loss < 0) == (math.log(n - 1) < turn)
 
 
 def test_tiny_weights_stay_finite(lesson):

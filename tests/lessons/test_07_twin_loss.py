@@ -1,54 +1,19 @@
 """Lesson 07: what it builds from scratch is what the package computes, in values and in gradients."""
 
-import ast
-import json
 import math
 import random
-import re
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from kit import same
+from torch import Tensor
 
-from clt import augment, losses, metrics, results
-
-STEM = "07_twin_loss"
-LESSON = Path(__file__).resolve().parents[2] / "notebooks" / f"{STEM}.ipynb"
-NAMES = {"twin_loss_slow", "twin_loss", "info_nce_loss", "Queue", "alignment", "fusion", "bound"}
-
-
-@pytest.fixture(scope="module")
-def code() -> list[str]:
-    """The code cells, the solutions in place of the stubs."""
-    cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
-    wanted = [c for c in cells if c["cell_type"] == "code" and "exercise" not in c["metadata"].get("tags", [])]
-    return [re.sub(r"^\s*%.*$", "    pass", "".join(c["source"]), flags=re.M) for c in wanted]
-
-
-@pytest.fixture(scope="module")
-def lesson(code) -> dict:
-    """The functions and the class that the notebook defines."""
-    space = {"torch": torch, "Tensor": Tensor, "nn": nn, "F": F, "math": math, "random": random, "augment": augment}
-    space |= {"metrics": metrics, "temperature": 0.05}
-    for source in code:
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in NAMES:
-                exec(compile(ast.Module([node], []), LESSON.name, "exec"), space)
-    assert set(space) >= NAMES
-    return space
+from clt import losses, metrics, results
 
 
 def rows(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def same(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs)
-    gradients = torch.autograd.grad(theirs, inputs)
-    assert all(gradient.abs().max() > 1e-4 for gradient in gradients), "a gradient of zero would compare nothing"
-    torch.testing.assert_close(torch.autograd.grad(ours, inputs), gradients)
 
 
 @pytest.fixture(params=range(5))
@@ -67,7 +32,7 @@ def test_twin_loss(lesson, twins):
 
 
 def queues(lesson, k: int, decay: float, pushed: int = 5) -> tuple:
-    ours, theirs = lesson["Queue"](k, decay), losses.HippocampusQueue(k, decay=decay)
+    ours, theirs = lesson["hippocampus_queue"](k, decay=decay), losses.HippocampusQueue(k, decay=decay)
     for seed in range(pushed):
         batch = rows(50 + seed, seed + 1, 5).requires_grad_()
         ours.push(batch)
@@ -78,16 +43,14 @@ def queues(lesson, k: int, decay: float, pushed: int = 5) -> tuple:
 @pytest.mark.parametrize(("k", "decay"), [(1, 0.5), (3, 0.7), (4, 1.0), (9, 0.3)])
 def test_queue(lesson, k, decay):
     ours, theirs = queues(lesson, k, decay)
-    negatives, weights = ours.negatives()
-    assert not negatives.requires_grad
-    torch.testing.assert_close(negatives, theirs.negatives)
-    torch.testing.assert_close(weights, theirs.weights)
+    assert not ours.negatives.requires_grad
+    torch.testing.assert_close(ours.negatives, theirs.negatives)
+    torch.testing.assert_close(ours.weights, theirs.weights)
 
 
 def test_a_queue_without_room_remembers_nothing(lesson):
     ours, theirs = queues(lesson, 0, 0.7)
-    assert ours.remembered == []
-    assert len(theirs.negatives) == 0
+    assert len(ours.negatives) == len(ours.weights) == len(theirs.negatives) == 0
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
@@ -95,12 +58,10 @@ def test_the_sum_is_ifcl(lesson, twins, temperature):
     anchor, identical, fraternal, _ = twins
     ours, theirs = queues(lesson, 3, 0.7)
     mine = sum(
-        lesson["info_nce_loss"](anchor, twin, *ours.negatives(), temperature=temperature)
+        lesson["weighted_info_nce"](anchor, twin, ours.negatives, ours.weights, temperature=temperature)
         for twin in (identical, fraternal)
     ) + lesson["twin_loss"](*twins)
     same(mine, losses.ifcl_loss(*twins, theirs, temperature=temperature, twin_weight=1.0), *twins[:3])
-    plain = lesson["info_nce_loss"](anchor, identical, temperature=temperature)
-    same(plain, losses.info_nce_loss(anchor, identical, temperature=temperature), anchor, identical)
 
 
 def test_alignment(lesson, twins):
@@ -126,15 +87,15 @@ def test_a_fraternal_twin_is_another_sentence_with_most_of_its_words(lesson):
     assert lesson["fusion"](sentence, random.Random(3)) == lesson["fusion"](sentence, random.Random(3))
 
 
-def test_the_published_numbers_are_the_papers():
-    tables = {entry["table"]: {row["name"]: row["paper"] for row in entry["rows"]} for entry in results.published(STEM)}
+def test_the_published_numbers_are_the_papers(stem):
+    tables = {entry["table"]: {row["name"]: row["paper"] for row in entry["rows"]} for entry in results.published(stem)}
     assert (tables["sts"]["SimCSE"], tables["sts"]["IFCL"]) == (76.25, 77.80)
     assert tables["mutual_information"]["without Twin Loss, task"] == 4.58
 
 
-def test_the_published_tables_name_what_the_lesson_records(code):
+def test_the_published_tables_name_what_the_lesson_records(code, stem):
     text = "\n".join(code)
-    for entry in results.published(STEM):
+    for entry in results.published(stem):
         for key in (row["key"] for row in entry["rows"] if row["key"]):
             measured, variant = key.rsplit(".", 1)
             assert f'"{measured}"' in text

@@ -24,14 +24,12 @@ ONCE = {"seeds": [0, 1]}  # two, for a spread
 CUT = {
     "00_start_here": ONCE | {"encoder": "tiny", "most": 300, "steps": 5},
     "01_triplet_loss": ONCE
-    | {"encoder": "tiny", "steps": 3, "tested": 20, "text_steps": 1, "text_batch": 4, "text_classes": 4},
+    | {"encoder": "tiny", "steps": 3, "most": 300, "text_steps": 1, "text_batch": 4},
     "02_nce": ONCE
     | {"rows_read": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
     "03_info_nce": ONCE
-    | {"encoder": "tiny", "epochs": [1, 3, 6], "text_steps": 1, "text_batch": 8, "head_steps": 2, "head_pairs": 70},
-    "04_simcse": ONCE
-    | {"encoder": "clt-mini", "sentences": 40, "steps": 2, "batch_size": 4, "supervised_steps": 2,
-       "supervised_batch_size": 4, "most_pairs": 40},
+    | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
+    "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
     "05_supcon": ONCE
     | {"encoder": "tiny", "max_length": 32, "examples": 700, "steps": 2, "batch_size": 64, "few": [2],
        "tune_seeds": [0], "tune_steps": 1},
@@ -99,6 +97,8 @@ def test_full_parameters_run_to_the_end(name, public, tiny, tmp_path):
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
     assert json.loads((tmp_path / "out" / "timings.json").read_text(encoding="utf-8"))
 
+    if "variants" in given:  # chosen above; that the record has what the tables need is tested with the records
+        return
     recorded = json.loads((tmp_path / "found" / f"{name}.json").read_text(encoding="utf-8"))
     missing = [
         row["key"]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.checks._engine import Mistake
+from clt.checks._exercise import Mistake
 
 
 def random(*shape: int, seed: int) -> Tensor:
@@ -50,6 +50,10 @@ COMMON = {
     "normalised over the batch": (
         "The embeddings are normalised along the wrong axis, over the batch.",
         "Each row is one embedding, and it is the row that gets length 1.",
+    ),
+    "softmax before the temperature": (
+        "The softmax is applied before the temperature, and its shares are taken for similarities.",
+        "Divide the similarities by the temperature first; the softmax comes last, and once.",
     ),
     "log missing": (
         "The logarithm is missing: this is minus the probability itself.",
@@ -172,6 +176,8 @@ def one_positive(
 ) -> Tensor:
     """``(N,)``: minus the log-share of each row's only positive."""
     positives = F.one_hot(target, similarity.shape[1]).bool()
+    if "softmax before the temperature" in wrong:
+        similarity = similarity.masked_fill(~candidates, -torch.inf).softmax(1)
     shares = log_share(scaled(similarity, temperature, wrong), candidates, positives, wrong)
     if "temperature after the softmax" in wrong:
         shares = shares / temperature
@@ -181,5 +187,6 @@ def one_positive(
 
 SOFTMAX = ("temperature missing", "temperature multiplied", "temperature after the softmax", "log missing",
            "exponential missing", "positive not below", "mean below")  # fmt: skip
+PAIRED = (*SOFTMAX, "softmax before the temperature")  # where each row has one positive
 COSINE = ("not normalised", "normalised over the batch")
 REDUCTION = ("per row", "sum", "sign")

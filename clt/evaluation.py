@@ -1,0 +1,139 @@
+"""What an encoder is worth, read off its sentence vectors: scored pairs, retrieval, nearest neighbours.
+
+Each function takes anything with ``encode(sentences) → (N, D)``: a :class:`clt.encoders.SentenceEncoder`, its upper
+layers, or a lambda around counted vectors.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clt import data, metrics
+
+STS = ("sts/test",)
+PUBLIC_STS = ("STS-B/test", "STS12/test", "STS14/test", "STS15/test")
+
+
+def sts(encoder, sets: Sequence[str] = STS) -> dict[str, float]:
+    """Spearman × 100 between the cosine of each pair and its score, for each set: ``{"sts/test": 62.6, …}``.
+
+    Args:
+        encoder: what gives the vectors.
+        sets: ``"NAME/split"`` of scored pairs, embedded or public. All subsets of a year count together, without a
+            regressor, as in the papers.
+
+    Raises:
+        TypeError: if ``sets`` is one string.
+        ValueError: if a name is not that of a split of scored pairs, or a vector is not finite; otherwise as
+            :func:`clt.data.load` and :func:`clt.metrics.sts_spearman`.
+
+    Source: the protocol of Gao, Yao and Chen (2021), appendix B.
+    """
+    if isinstance(sets, str):
+        raise TypeError(f"expected a sequence of names, got one string: pass [{sets!r}]")
+    found = {}
+    for name in sets:
+        left, right, scores = _pairs(name)
+        vectors = _encode(encoder, [*left, *right])
+        found[name] = 100 * metrics.sts_spearman(vectors[: len(left)], vectors[len(left) :], scores)
+    return found
+
+
+@functools.cache
+def _pairs(name: str) -> tuple[list[str], list[str], list[float]]:
+    what, _, split = name.partition("/")
+    if not split or (what in data.CATALOGUE and "score" not in data.CATALOGUE[what].columns):
+        raise ValueError(f"expected the name and split of a set of scored pairs, such as 'sts/test', got {name!r}")
+    rows = data.load(what, split)
+    return list(rows["sentence1"]), list(rows["sentence2"]), list(rows["score"])
+
+
+def plane(encoder, name: str = "sts/dev", *, close: float = 4.0) -> dict[str, float]:
+    """Where an encoder stands on the plane of alignment and uniformity.
+
+    Args:
+        encoder: what gives the vectors.
+        name: a set of scored pairs; alignment is taken over its pairs that score ``close`` or more, uniformity over
+            all its sentences.
+
+    Returns:
+        ``{"alignment": …, "uniformity": …}``, lower is better for both.
+
+    Raises:
+        ValueError: if no pair scores ``close`` or more, or a vector is not finite; otherwise as :func:`sts`.
+
+    Source: Gao, Yao and Chen (2021), figure 2, after Wang and Isola (2020).
+    """
+    left, right, scores = _pairs(name)
+    if max(scores) < close:
+        raise ValueError(f"no pair of {name} scores {close} or more: the highest score is {max(scores)}")
+    one, two = _encode(encoder, [*left, *right]).split(len(left))
+    near = torch.tensor([score >= close for score in scores])
+    return {
+        "alignment": metrics.alignment(one[near], two[near]).item(),
+        "uniformity": metrics.uniformity(torch.cat([one, two])).item(),
+    }
+
+
+def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: Sequence[str] = ()) -> float:
+    """The share, in per cent, of queries whose own answer is the nearest of all answers and all ``others``.
+
+    Args:
+        encoder: what gives the vectors.
+        queries, answers: N sentences each; answer i belongs to query i.
+        others: sentences that answer no query; they make the search harder.
+
+    Raises:
+        ValueError: if there is no query, there are not as many answers as queries, or a vector is not finite.
+    """
+    if len(queries) != len(answers) or not queries:
+        raise ValueError(f"expected as many answers as queries, got {len(answers)} for {len(queries)}")
+    found = _similar(encoder, queries, [*answers, *others]).argmax(1)
+    return 100 * (found == torch.arange(len(queries))).float().mean().item()
+
+
+def neighbours(encoder, queries: Sequence[str], sentences: Sequence[str], *, k: int = 5) -> list[list[str]]:
+    """For each query its ``k`` nearest sentences by cosine, the nearest first; the query itself is left out.
+
+    Raises:
+        ValueError: if ``k`` is below 1, there is no sentence, or a vector is not finite.
+    """
+    if k < 1 or not sentences:
+        raise ValueError(
+            f"expected k of at least 1 and at least one sentence, got k={k} and {len(sentences)} sentences"
+        )
+    order = _similar(encoder, queries, sentences).argsort(dim=1, descending=True, stable=True)
+    nearest = [[sentences[i] for i in row if sentences[i] != query] for query, row in zip(queries, order, strict=True)]
+    return [row[:k] for row in nearest]
+
+
+def _similar(encoder, queries: Sequence[str], sentences: Sequence[str]) -> Tensor:
+    """The cosine of each query with each sentence, ``(N, M)``."""
+    return F.normalize(_encode(encoder, queries), dim=1) @ F.normalize(_encode(encoder, sentences), dim=1).T
+
+
+def _encode(encoder, sentences: Sequence[str]) -> Tensor:
+    vectors = encoder.encode(sentences)
+    if not vectors.isfinite().all():  # a NaN would pass for the nearest
+        raise ValueError("the encoder gave vectors that are not finite")
+    return vectors
+
+
+def show_neighbours(encoders: Mapping[str, object], queries: Sequence[str], sentences: Sequence[str], *, k: int = 3):
+    """Print each query with its ``k`` nearest sentences under each of several encoders, such as before and after.
+
+    Raises:
+        ValueError: if there is no encoder; otherwise as :func:`neighbours`.
+    """
+    if not encoders:
+        raise ValueError("expected at least one encoder, as {'before': encoder, …}")
+    found = {name: neighbours(encoder, queries, sentences, k=k) for name, encoder in encoders.items()}
+    width = max(map(len, encoders))
+    for i, query in enumerate(queries):
+        print(f"{'' if i == 0 else chr(10)}{query}")
+        for name in encoders:
+            for rank, sentence in enumerate(found[name][i]):
+                print(f"  {name if rank == 0 else '':<{width}}  {rank + 1}. {sentence}")

@@ -1,0 +1,118 @@
+"""Every lesson runs to its end whatever a student hands in: nothing, right answers, or a plausible wrong one.
+
+Training is cut to two steps, and the cells that draw and compare are left out: what is tested is that nothing below an
+exercise breaks, that `checks.choose` takes the student's answer when it is right and the solution when it is not, and
+that what trains calls the student's function.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+
+SHORT = '''
+import functools
+from clt import training
+
+_train = training.train
+training.train = lambda *a, steps, **options: _train(*a, steps=min(steps, 2), **options)
+
+
+def counted(answer):
+    """The same function, which counts how often it is called."""
+    @functools.wraps(answer)
+    def call(*arguments, **options):
+        call.calls += 1
+        return answer(*arguments, **options)
+
+    call.calls = 0
+    return call
+'''
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def run(path: Path, answer) -> tuple[list[str], str]:
+    """Run a lesson with ``answer(stub, solution, name)`` in place of each stub.
+
+    Returns:
+        the names of the exercises, and all that the solution cells and the cell added at the end printed.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cells, names = [nbformat.v4.new_code_cell(SHORT)], []
+    kept = [cell for cell in notebook.cells if cell.cell_type == "code" and "show" not in tags(cell)]
+    for cell, following in zip(kept, [*kept[1:], None], strict=True):
+        if "exercise" in tags(cell):
+            *_, check = cell.source.rstrip().splitlines()
+            name = re.fullmatch(r"checks\.\w+\((\w+)\)", check)[1]
+            solution = following.source.rpartition("\n")[0].replace(f"{name}_solution", name)
+            cell.source = answer(cell.source, f"{solution}\n\n{check}", name)
+            names.append(name)
+        cells.append(cell)
+    told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not counted'))" for name in names)
+    cells.append(nbformat.v4.new_code_cell(told))
+    notebook.cells = cells
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    seen = [cell for cell in cells if "solution" in tags(cell)] + cells[-1:]
+    return names, "\n".join(o.get("text", "") for cell in seen for o in cell.outputs)
+
+
+def as_it_stands(stub: str, solution: str, name: str) -> str:
+    return stub
+
+
+def solved(stub: str, solution: str, name: str) -> str:
+    body, _, check = solution.rpartition("\n")
+    if f"def {name}(" not in body:
+        return solution
+    return f"{body}\n\n\n{name} = counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
+
+
+def wrong(stub: str, solution: str, name: str) -> str:
+    """A function that returns half of what it should; a value that is none."""
+    body, _, check = solution.rpartition("\n")
+    if f"def {name}(" not in body:
+        return f"{name} = None\n{check}"
+    return (
+        f"{body}\n_right_{name} = {name}\n\n\ndef {name}(*arguments, **options):\n"
+        f"    found = _right_{name}(*arguments, **options)\n"
+        f"    return found / 2 if hasattr(found, 'backward') or isinstance(found, float) else None\n\n\n{check}"
+    )
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLT_RESULTS", str(tmp_path))
+    monkeypatch.setenv("CLT_STRICT", "0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nothing_handed_in(path):
+    names, told = run(path, as_it_stands)
+    assert told.count("goes on with the solution") == len(names), json.dumps(told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_all_solved(path):
+    names, told = run(path, solved)
+    assert told.count("goes on with yours") == len(names), told
+    calls = [int(n) for n in re.findall(r"^\w+ (\d+)$", told, re.M)]
+    assert path.stem.startswith("00") or max(calls) > 0, "no cell below calls a function of the student's"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_plausible_wrong_answer(path):
+    names, told = run(path, wrong)
+    assert told.count("goes on with the solution") == len(names), told

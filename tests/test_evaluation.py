@@ -1,0 +1,220 @@
+"""What an encoder is worth: each number against a slow and obvious version, on vectors of very different lengths."""
+
+import csv
+import functools
+import math
+import zlib
+
+import pytest
+import torch
+
+from clt import data, evaluation
+
+approx = pytest.approx
+WORDS = ["amber", "birch", "cedar", "delta", "ember", "frost", "grove", "heron", "islet", "juniper", "kelp", "larch"]
+
+
+class Counted:
+    """Gives every text a vector of its own, the same each time."""
+
+    def __init__(self, seed=0):
+        self.seed = seed
+
+    def encode(self, sentences):
+        rows = []
+        for sentence in sentences:
+            generator = torch.Generator().manual_seed(zlib.crc32(sentence.encode()) + self.seed)
+            rows.append(torch.randn(5, generator=generator) * 10 ** torch.rand(1, generator=generator).item())
+        return torch.stack(rows) if rows else torch.empty(0, 5)
+
+
+class Broken:
+    def encode(self, sentences):
+        return torch.full((len(sentences), 5), math.nan)
+
+
+def vector(sentence, seed=0):
+    return Counted(seed).encode([sentence])[0].tolist()
+
+
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
+
+
+def ranks(values):
+    """From 1, and those of equal values are their mean."""
+    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]
+
+
+def correlation(x, y):
+    x, y = ([v - sum(values) / len(values) for v in values] for values in (x, y))
+    return sum(a * b for a, b in zip(x, y, strict=True)) / math.hypot(*x) / math.hypot(*y)
+
+
+@pytest.fixture
+def pairs(embedded):
+    """Eleven scored pairs as ``sts/dev``, two of them equal in score, and two other pairs as ``sts/test``."""
+    evaluation._pairs.cache_clear()
+    rows = [(WORDS[i], WORDS[i + 1], score) for i, score in enumerate([0, 5, 4, 2.5, 4, 1, 3.8, 4.4, 0.5, 3, 2])]
+    with open(embedded / "sts" / "dev.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f).writerows([("sentence1", "sentence2", "score", "topic"), *[(*row, "trees") for row in rows]])
+    data.write_checksums()
+    yield rows
+    evaluation._pairs.cache_clear()
+
+
+def test_sts_is_the_rank_correlation_of_cosines_with_scores(pairs):
+    cosines = [cosine(vector(a), vector(b)) for a, b, _ in pairs]
+    slow = 100 * correlation(ranks(cosines), ranks([score for _, _, score in pairs]))
+    found = evaluation.sts(Counted(), ["sts/dev", "sts/test"])
+    assert list(found) == ["sts/dev", "sts/test"]
+    assert found["sts/dev"] == approx(slow, abs=1e-6)
+    assert abs(found["sts/test"]) == approx(100), "two pairs"
+    assert list(evaluation.sts(Counted())) == ["sts/test"]
+    assert evaluation.sts(Counted(), []) == {}
+
+
+def test_sts_reads_public_sets_too(tmp_path, monkeypatch):
+    evaluation._pairs.cache_clear()
+    monkeypatch.setenv("CLT_DATA", str(tmp_path))
+    for name in evaluation.PUBLIC_STS:
+        path = tmp_path / f"{name}.csv"
+        path.parent.mkdir()
+        path.write_text("sentence1,sentence2,score\namber,birch,1\ncedar,delta,2\nember,frost,4\n")
+    found = evaluation.sts(Counted(), evaluation.PUBLIC_STS)
+    cosines = [cosine(vector(a), vector(b)) for a, b in (("amber", "birch"), ("cedar", "delta"), ("ember", "frost"))]
+    assert found == approx(dict.fromkeys(evaluation.PUBLIC_STS, 100 * correlation(ranks(cosines), [1, 2, 3])))
+    evaluation._pairs.cache_clear()
+
+
+@pytest.mark.parametrize("close", [4.0, 4.5])
+def test_plane_aligns_close_pairs_and_spreads_all_sentences(pairs, close):
+    near = [cosine(vector(a), vector(b)) for a, b, score in pairs if score >= close]
+    everything = [vector(a) for a, _, _ in pairs] + [vector(b) for _, b, _ in pairs]
+    potentials = [
+        math.exp(-2 * (2 - 2 * cosine(everything[i], everything[j]))) for i in range(len(everything)) for j in range(i)
+    ]
+    found = evaluation.plane(Counted(), close=close)
+    assert found["alignment"] == approx(sum(2 - 2 * c for c in near) / len(near), rel=1e-5)
+    assert found["uniformity"] == approx(math.log(sum(potentials) / len(potentials)), rel=1e-5)
+
+
+@pytest.mark.parametrize("measure", [lambda name: evaluation.sts(Counted(), [name]),
+                                     lambda name: evaluation.plane(Counted(), name)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sts", "such as 'sts/test', got 'sts'"),
+        ("nli/test", "such as 'sts/test', got 'nli/test'"),
+        ("sts/validation", "has no split 'validation'"),
+        ("STSB/test", "did you mean 'STS-B'"),
+    ],
+)
+def test_a_set_without_scored_pairs_is_refused(measure, name, message):
+    with pytest.raises(ValueError, match=message):
+        measure(name)
+
+
+def test_one_string_is_no_list_of_sets():
+    with pytest.raises(TypeError, match=r"got one string: pass \['sts/test'\]"):
+        evaluation.sts(Counted(), "sts/test")
+
+
+def test_vectors_that_are_not_finite_get_no_number(pairs):
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.sts(Broken(), ["sts/dev"])
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.plane(Broken())
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.retrieval(Broken(), ["amber"], ["birch"])
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.neighbours(Broken(), ["amber"], ["birch"])
+
+
+def test_plane_without_a_close_pair_says_so(pairs):
+    with pytest.raises(ValueError, match=r"no pair of sts/dev scores 5\.5 or more: the highest score is 5\.0"):
+        evaluation.plane(Counted(), close=5.5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_retrieval_counts_the_queries_that_find_their_answer(seed):
+    queries, answers, others = WORDS[:4], WORDS[4:8], WORDS[8:]
+    for rest in ((), others):
+        right = 0
+        for i, query in enumerate(queries):
+            near = [cosine(vector(query, seed), vector(text, seed)) for text in [*answers, *rest]]
+            right += near.index(max(near)) == i
+        assert evaluation.retrieval(Counted(seed), queries, answers, rest) == approx(100 * right / 4)
+
+
+def test_retrieval_of_the_queries_themselves_is_perfect_until_others_are_as_near():
+    assert evaluation.retrieval(Counted(), WORDS, WORDS) == 100
+    assert evaluation.retrieval(Counted(), WORDS, WORDS[::-1]) == 0
+    shifted = [*WORDS[1:], WORDS[0]]
+    assert evaluation.retrieval(Counted(), WORDS[:3], shifted[:3], WORDS[:1]) == 0
+
+
+@pytest.mark.parametrize(("queries", "answers"), [(["a", "b"], ["a"]), (["a"], ["a", "b"]), ([], [])])
+def test_retrieval_wants_an_answer_for_each_query(queries, answers):
+    with pytest.raises(ValueError, match=f"as many answers as queries, got {len(answers)} for {len(queries)}"):
+        evaluation.retrieval(Counted(), queries, answers)
+
+
+@pytest.mark.parametrize("k", [1, 3, 99])
+def test_neighbours_are_the_nearest_without_the_query(k):
+    slow = [
+        sorted((w for w in WORDS if w != query), key=lambda w: -cosine(vector(query), vector(w)))[:k]
+        for query in ["amber", "kelp", "elsewhere"]
+    ]
+    assert slow == evaluation.neighbours(Counted(), ["amber", "kelp", "elsewhere"], WORDS, k=k)
+    assert [len(row) for row in slow] == ([k, k, k] if k < 11 else [11, 11, 12])
+
+
+def test_neighbours_that_are_equally_near_come_as_given():
+    class Same:
+        encode = staticmethod(lambda sentences: torch.ones(len(sentences), 2))
+
+    many = [f"sentence {i}" for i in range(40)]
+    assert evaluation.neighbours(Same(), ["a query"], many, k=40) == [many]
+
+
+@pytest.mark.parametrize(("sentences", "k"), [(WORDS, 0), (WORDS, -1), ([], 3)])
+def test_neighbours_want_a_sentence_and_a_k(sentences, k):
+    with pytest.raises(ValueError, match=rf"got k={k} and {len(sentences)} sentences"):
+        evaluation.neighbours(Counted(), ["amber"], sentences, k=k)
+
+
+def test_show_neighbours_prints_each_encoder_under_each_query(capsys):
+    queries = ["amber", "kelp"]
+    evaluation.show_neighbours({"before": Counted(), "afterwards": Counted(1)}, queries, WORDS, k=2)
+    nearest = functools.partial(evaluation.neighbours, sentences=WORDS, k=2)
+    (a, b), (c, d) = nearest(Counted(), queries)
+    (e, f), (g, h) = nearest(Counted(1), queries)
+    assert capsys.readouterr().out.splitlines() == [
+        "amber",
+        f"  before      1. {a}",
+        f"              2. {b}",
+        f"  afterwards  1. {e}",
+        f"              2. {f}",
+        "",
+        "kelp",
+        f"  before      1. {c}",
+        f"              2. {d}",
+        f"  afterwards  1. {g}",
+        f"              2. {h}",
+    ]
+    with pytest.raises(ValueError, match="at least one encoder"):
+        evaluation.show_neighbours({}, queries, WORDS)
+
+
+def test_a_real_encoder_is_measured_as_its_vectors_are(pairs, tiny_folder):
+    from clt.encoders import SentenceEncoder
+
+    encoder = SentenceEncoder.load(tiny_folder)
+    rows = [("the cat sat", "a cat sat", 4.5), ("the dog ran", "the mat", 1), ("a tree", "under the tree", 3)]
+    with open(data.data_dir() / "sts" / "dev.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f).writerows([("sentence1", "sentence2", "score", "topic"), *[(*row, "x") for row in rows]])
+    data.write_checksums()
+    cosines = [cosine(*encoder.encode([a, b]).tolist()) for a, b, _ in rows]
+    slow = 100 * correlation(ranks(cosines), [3, 1, 2])
+    assert evaluation.sts(encoder, ["sts/dev"]) == {"sts/dev": approx(slow)}
