@@ -61,6 +61,7 @@ record: $(READY) ## make the records of the lessons of NB="04 05": an hour or so
 
 execute: $(READY) ## re-execute the lessons of NB= (default: all) in place, before a commit
 	$(BIN)/python tools/execute.py $(or $(NB),$(sort $(wildcard notebooks/*.ipynb)))
+	$(BIN)/python tools/present.py $(sort $(wildcard notebooks/*.ipynb))
 
 badges: $(READY) ## write badges, launch links and setup cells, from [tool.clt] in pyproject.toml
 	$(BIN)/python tools/badges.py

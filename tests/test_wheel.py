@@ -61,4 +61,4 @@ def test_it_works_from_another_folder(wheel, tmp_path):
     command = [sys.executable, "-c", SCRIPT.format(site=site)]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.split() == ["400", "256"]
+    assert run.stdout.split() == ["1000", "256"]
