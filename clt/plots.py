@@ -220,7 +220,7 @@ def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str =
             ax.plot(x, y, color=colour, alpha=0.25, linewidth=1, linestyle="-")
         x, y = np.mean(xs, axis=0), np.mean(ys, axis=0)
         ax.plot(x, y, color=colour, marker=marker, markersize=4, linestyle="-", linewidth=2, label=name)
-        ax.annotate(name, (x[-1], y[-1]), xytext=(5, 0), textcoords="offset points", color=colour, fontsize=9)
+        ax.annotate(name, (x[-1], y[-1]), xytext=(7, 0), textcoords="offset points", fontsize=9)
         told.append(f"{name} goes from ({number(x[0])}, {number(y[0])}) to ({number(x[-1])}, {number(y[-1])})")
         if here and name in here:
             ax.plot(*here[name], color=colour, marker="D", markersize=6, markeredgecolor="black", linewidth=2)

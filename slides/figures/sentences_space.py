@@ -91,15 +91,16 @@ def sentences_read_out() -> Figure:
         values = {"ours: clt-mini": ours} | ({who: row["paper"]} if row["paper"] else {})
         for k, (who, value) in enumerate(values.items()):
             ax.scatter(value, i, s=170, marker="o^"[k], color=plots.COLOURS[k], zorder=3)
-            ax.text(value, i - 0.2, f"{value:.1f}", ha="center", va="bottom", fontsize=14)
+            side, va = ((-0.2, "bottom"), (0.2, "top"))[k]
+            ax.text(value, i + side, f"{value:.1f}", ha="center", va=va, fontsize=14)
             told.append(f"{name}, {who}: {value:.1f}")
         ax.axhline(i, color="#9aa0a6", linewidth=0.8, linestyle="-", zorder=0)
     for k, who in enumerate(
-        ("ours: clt-mini, the course's pairs", "published: BERT-base (word vectors: GloVe), STS-B")
+        ("ours: clt-mini, the course's pairs", "published: BERT-base or GloVe, STS-B")
     ):
         ax.scatter([], [], s=170, marker="o^"[k], color=plots.COLOURS[k], label=who)
     ax.set_yticks(range(len(names)), names, fontsize=17)
-    ax.set(ylim=(len(names) - 0.6, -0.7), xlabel="Spearman × 100, test")
+    ax.set(ylim=(len(names) - 0.4, -0.7), xlabel="Spearman × 100, test")
     ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, fontsize=15)
     return plots.describe(fig, f"Before any training on sentences. {'; '.join(told)}.")
 

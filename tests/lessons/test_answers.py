@@ -1,10 +1,11 @@
 """Every lesson runs to its end whatever a student hands in: nothing, right answers, or a plausible wrong one.
 
-Training is cut to two steps, and the cells that draw and compare are left out: what is tested is that nothing below an
-exercise breaks, that `checks.choose` takes the student's answer when it is right and the solution when it is not, and
+Training is cut to two steps, so the cells that draw and compare are left out, and what asserts an effect is too: what
+is tested is that nothing below an exercise breaks, that `checks.choose` takes the student's answer when it is right and the solution when it is not, and
 that what trains calls the student's function.
 """
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -39,6 +40,16 @@ def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def without_asserts(source: str) -> str:
+    """The same cell, which claims nothing; a cell with a magic in it stays as it is."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    tree.body = [statement for statement in tree.body if not isinstance(statement, ast.Assert)]
+    return ast.unparse(tree)
+
+
 def run(path: Path, answer) -> tuple[list[str], str]:
     """Run a lesson with ``answer(stub, solution, name)`` in place of each stub.
 
@@ -52,9 +63,13 @@ def run(path: Path, answer) -> tuple[list[str], str]:
         if "exercise" in tags(cell):
             *_, check = cell.source.rstrip().splitlines()
             name = re.fullmatch(r"checks\.\w+\((\w+)\)", check)[1]
-            solution = following.source.rpartition("\n")[0].replace(f"{name}_solution", name)
+            choose = ast.parse(following.source).body[-1]  # NAME = checks.choose(NAME, NAME_solution)
+            lines = following.source.splitlines()[: choose.lineno - 1]
+            solution = "\n".join(lines).rstrip().replace(f"{name}_solution", name)
             cell.source = answer(cell.source, f"{solution}\n\n{check}", name)
             names.append(name)
+        elif "solution" not in tags(cell):
+            cell.source = without_asserts(cell.source)
         cells.append(cell)
     told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not counted'))" for name in names)
     cells.append(nbformat.v4.new_code_cell(told))
