@@ -5,6 +5,7 @@ layers, or a lambda around counted vectors.
 """
 
 import functools
+import string
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -93,6 +94,23 @@ def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: S
         raise ValueError(f"expected as many answers as queries, got {len(answers)} for {len(queries)}")
     found = _similar(encoder, queries, [*answers, *others]).argmax(1)
     return 100 * (found == torch.arange(len(queries))).float().mean().item()
+
+
+def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
+    """The share of words that two sentences have in common, pair by pair: a score that needs no encoder.
+
+    Words in common over all words of both (Jaccard), in small letters and without the marks at the ends of words.
+
+    Raises:
+        ValueError: if there are not as many first sentences as second ones, or neither of a pair has a word.
+    """
+    found = []
+    for one, two in zip(first, second, strict=True):
+        words = [{word.strip(string.punctuation) for word in text.lower().split()} - {""} for text in (one, two)]
+        if not (together := words[0] | words[1]):
+            raise ValueError(f"there is no word in {one!r} and {two!r}")
+        found.append(len(words[0] & words[1]) / len(together))
+    return found
 
 
 def neighbours(encoder, queries: Sequence[str], sentences: Sequence[str], *, k: int = 5) -> list[list[str]]:

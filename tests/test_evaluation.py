@@ -218,3 +218,13 @@ def test_a_real_encoder_is_measured_as_its_vectors_are(pairs, tiny_folder):
     cosines = [cosine(*encoder.encode([a, b]).tolist()) for a, b, _ in rows]
     slow = 100 * correlation(ranks(cosines), [3, 1, 2])
     assert evaluation.sts(encoder, ["sts/dev"]) == {"sts/dev": approx(slow)}
+
+
+def test_word_overlap():
+    one = ["The cat sat.", "Rain fell.", "A, b and c!"]
+    two = ["the CAT slept", "Nobody laughed", "c and b, a"]
+    assert evaluation.word_overlap(one, two) == pytest.approx([2 / 4, 0.0, 1.0])
+    with pytest.raises(ValueError, match="no word"):
+        evaluation.word_overlap(["?"], ["!"])
+    with pytest.raises(ValueError, match="shorter"):
+        evaluation.word_overlap(["a"], [])

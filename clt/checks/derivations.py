@@ -1,4 +1,4 @@
-"""The derivations: NCE's optimum, InfoNCE's bound, the gradient of L_out, one anchor and the sign of a loss by hand."""
+"""The derivations: what a student works out on paper, answered with a number or a function of a few numbers."""
 
 import math
 
@@ -9,6 +9,48 @@ from clt.checks import labs
 from clt.checks._algorithm import Derivation
 from clt.checks._common import random, tensor
 from clt.checks._exercise import Mistake, case
+
+
+def random_cosine(dimension: int) -> float:
+    """The standard deviation of the cosine of two random directions in ``dimension`` dimensions: 1/√dimension."""
+    return 1 / math.sqrt(dimension)
+
+
+def plain_random_cosine(dimension, *, wrong=frozenset()):
+    for name, value in {
+        "the variance": 1 / dimension,
+        "root of D": math.sqrt(dimension),
+        "the mean": 0.0,
+        "one dimension less": 1 / math.sqrt(dimension - 1),
+        "two sums": math.sqrt(2 / dimension),
+        "a root too many": dimension**-0.25,
+        "dot product": 1.0,
+        "mean size": math.sqrt(2 / (math.pi * dimension)),
+    }.items():
+        if name in wrong:
+            return value
+    return 1 / math.sqrt(dimension)
+
+
+RANDOM_COSINE = Derivation(
+    reference=random_cosine,
+    plain=plain_random_cosine,
+    cases=[case("2 dimensions", 2), case("256 dimensions", 256), case("768 dimensions", 768)],
+    mistakes=[
+        Mistake("the variance", "This is the variance, the mean of the squared cosine.",
+                "The standard deviation is its root."),
+        Mistake("root of D", "This grows with the dimension.",
+                "A cosine is at most 1: with more room it gets smaller."),
+        Mistake("the mean", "This is the mean of the cosine.", "How far from 0 is a typical one?"),
+        Mistake("one dimension less", "The D squared coordinates add up to 1, so each of them is 1/D on average.",
+                "No coordinate is lost: it is not the estimate of a variance."),
+        Mistake("two sums", "Only one of the two directions has to be random.",
+                "Turn the sphere until the other is the first axis: the cosine is then one coordinate."),
+        Mistake("a root too many", "One root too many was taken.", "The mean squared cosine is 1/D."),
+        Mistake("dot product", "This does not depend on the dimension.", "How many coordinates share the length 1?"),
+        Mistake("mean size", "This is about the mean of |cosine|.", "The root of the mean square is asked for."),
+    ],
+)  # fmt: skip
 
 
 def nce_optimum(p: float, q: float, k: int) -> float:
@@ -245,4 +287,4 @@ SIGN_CONDITION = Derivation(
     ],
 )  # fmt: skip
 
-EXERCISES = (NCE_OPTIMUM, INFO_NCE_BOUND, L_OUT_GRADIENT, LABEL_AWARE_ANCHOR, SIGN_CONDITION)
+EXERCISES = (RANDOM_COSINE, NCE_OPTIMUM, INFO_NCE_BOUND, L_OUT_GRADIENT, LABEL_AWARE_ANCHOR, SIGN_CONDITION)

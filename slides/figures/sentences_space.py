@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
-from clt import data, metrics, plots, results
+from clt import data, evaluation, metrics, plots, results
 
 from ._drawing import encoder, figure, ink
 
@@ -95,9 +95,7 @@ def sentences_read_out() -> Figure:
             ax.text(value, i + side, f"{value:.1f}", ha="center", va=va, fontsize=14)
             told.append(f"{name}, {who}: {value:.1f}")
         ax.axhline(i, color="#9aa0a6", linewidth=0.8, linestyle="-", zorder=0)
-    for k, who in enumerate(
-        ("ours: clt-mini, the course's pairs", "published: BERT-base or GloVe, STS-B")
-    ):
+    for k, who in enumerate(("ours: clt-mini, the course's pairs", "published: BERT-base or GloVe, STS-B")):
         ax.scatter([], [], s=170, marker="o^"[k], color=plots.COLOURS[k], label=who)
     ax.set_yticks(range(len(names)), names, fontsize=17)
     ax.set(ylim=(len(names) - 0.4, -0.7), xlabel="Spearman × 100, test")
@@ -108,8 +106,7 @@ def sentences_read_out() -> Figure:
 @figure
 def sentences_overlap() -> Figure:
     left, right, scores = scored()
-    bags = [[set(encoder().tokenizer.tokenize(text)) - {".", ",", "!", "?"} for text in side] for side in (left, right)]
-    overlap = np.array([len(a & b) / len(a | b) for a, b in zip(*bags, strict=True)])
+    overlap = np.array(evaluation.word_overlap(left, right))
     judged = {"the scores": np.array(scores), BEFORE: cosines().numpy()}
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
     told = []

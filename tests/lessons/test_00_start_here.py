@@ -90,11 +90,6 @@ def test_answers_of_the_self_test():
     torch.testing.assert_close(similarity.dot_product(2 * x), 4 * similarity.dot_product(x))
 
 
-def test_the_share_of_common_words(lesson):
-    pairs = {"sentence1": ["The cat sat.", "A dog!"], "sentence2": ["the cat ran", "Two birds"]}
-    assert lesson["overlap"](pairs) == [0.5, 0.0]
-
-
 def test_a_pooling_is_described_by_what_the_package_says(lesson):
     lesson["uniformity"] = metrics.uniformity
     x, y = (rows(seed, 7, 4).detach() for seed in (0, 1))

@@ -1,8 +1,8 @@
 """Every lesson runs to its end whatever a student hands in: nothing, right answers, or a plausible wrong one.
 
-Training is cut to two steps, so the cells that draw and compare are left out, and what asserts an effect is too: what
-is tested is that nothing below an exercise breaks, that `checks.choose` takes the student's answer when it is right and the solution when it is not, and
-that what trains calls the student's function.
+Training is cut to two steps, so the cells that draw and compare are left out, and so is what asserts an effect. What is
+tested is that nothing below an exercise breaks, that `checks.choose` takes the student's answer when it is right and
+the solution when it is not, and that what trains calls the student's function.
 """
 
 import ast

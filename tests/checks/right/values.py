@@ -19,6 +19,18 @@ def nce_optimum__tensor(p, q, k):
     return torch.log(p)
 
 
+def random_cosine__plain(dimension):
+    return 1 / math.sqrt(dimension)
+
+
+def random_cosine__power(dimension):
+    return dimension**-0.5
+
+
+def random_cosine__tensor(dimension):
+    return torch.tensor(1 / dimension, dtype=torch.float64).sqrt()
+
+
 def info_nce_bound__plain(loss, n):
     return math.log(n) - loss
 
