@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -251,12 +252,26 @@ def test_only_what_changed_runs_again(made, monkeypatch):
     assert course.found("09_tiny")["made"]["seconds"] < 1e6
 
 
-def test_a_function_of_the_same_cell_is_refused(monkeypatch, tmp_path):
-    """A record remembers by the cells above; a change of this function would not be noticed."""
+def test_a_function_of_the_same_cell_counts(monkeypatch, tmp_path):
+    """A record remembers by the cells above; where the function is defined in this one, this one counts as well."""
+    module, shell = sys.modules["clt.results.trials"], SimpleNamespace(user_ns={"In": ["", "a = 1", "b = 2"]})
     monkeypatch.setenv("CLT_RECORD", str(tmp_path))
-    monkeypatch.setattr(sys.modules["clt.results.trials"], "_ipython", lambda: True)
-    with pytest.raises(ValueError, match="define run in a cell of its own"):
-        results.trials("lesson", lambda seed: {"a": 1.0}, {"one": {}}, [0])
+    monkeypatch.setattr(module, "_ipython", lambda: shell)
+    ran = []
+
+    def run(seed):
+        ran.append(seed)
+        return {"a": 1.0}
+
+    for last in ("b = 2", "b = 2  # said otherwise", "b = 3"):
+        shell.user_ns["In"][-1] = last
+        results.trials("lesson", run, {"one": {}}, [0])
+    assert len(ran) == 2
+    elsewhere = types.FunctionType(run.__code__.replace(co_filename="cell above"), globals(), closure=run.__closure__)
+    for last in ("b = 2", "b = 3"):
+        shell.user_ns["In"][-1] = last
+        results.trials("other", elsewhere, {"one": {}}, [0])
+    assert len(ran) == 3
 
 
 # ---- refusals

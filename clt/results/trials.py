@@ -31,7 +31,8 @@ def trials(
 
     Args:
         lesson: the notebook's stem.
-        run: ``run(seed=…, **options)`` trains and returns ``{measure: number or curve}``. Defined in an earlier cell.
+        run: ``run(seed=…, **options)`` trains and returns ``{measure: number or curve}``. Best defined in an earlier
+            cell: then a change of the cell that calls this one does not make finished trials run again.
         variants: ``{name: options}``, the options as JSON has them.
         seeds: one trial each.
         setting: what is the same for all, kept with the numbers beside each variant's own options.
@@ -43,16 +44,12 @@ def trials(
     When ``clt record`` runs it, a finished trial is kept on disk. A killed record goes on with the first unfinished
     one, and a trial is run again only if the cells above this one, its options, its seed, or the data or encoder that
     had been loaded have changed.
-
-    Raises:
-        ValueError: in a record, if ``run`` is defined in this very cell: a change of it would not be noticed.
     """
     cache = os.environ.get("CLT_RECORD")
-    if cache and _ipython() and _file(run) == sys._getframe(1).f_code.co_filename:
-        raise ValueError("a record remembers the cells above the trials: define run in a cell of its own")
+    here = _file(run) == sys._getframe(1).f_code.co_filename  # defined in this very cell, which then counts as well
     todo = [(name, seed) for name in variants for seed in seeds]
     if cache:
-        done = _remembered(Path(cache, lesson), run, variants, todo)
+        done = _remembered(Path(cache, lesson), run, variants, todo, executed(with_this_cell=here))
     else:
         done = {}
         bar = tqdm(todo, desc="trials", unit="run", disable=len(todo) < 2)
@@ -69,13 +66,13 @@ def trials(
     return found
 
 
-def _remembered(store: Path, run: Callable, variants: Mapping, todo: list[tuple[str, int]]) -> dict:
+def _remembered(store: Path, run: Callable, variants: Mapping, todo: list[tuple[str, int]], code: str) -> dict:
     """The result of every trial, from ``store``; run, and put there, if it is not there or was made from other data.
 
     Several kernels may work on one store: each takes a trial that no living one has claimed.
     """
     store.mkdir(parents=True, exist_ok=True)
-    code, paths, now = executed(), {}, functools.cache(digest)
+    paths, now = {}, functools.cache(digest)
     for name, seed in todo:
         what = json.dumps([code, run.__name__, name, dict(variants[name]), seed], sort_keys=True)
         paths[name, seed] = store / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
@@ -146,10 +143,11 @@ def _ipython():
     return get_ipython()  # None outside of a notebook
 
 
-def executed() -> str:
+def executed(*, with_this_cell: bool = False) -> str:
     """The code that this kernel has run in cells above the current one, as :func:`meaning` reads it."""
     shell = _ipython()
-    return "\n".join(map(meaning, shell.user_ns["In"][1:-1] if shell else []))
+    ran = shell.user_ns["In"][1:] if shell else []
+    return "\n".join(map(meaning, ran if with_this_cell else ran[:-1]))
 
 
 def meaning(source: str) -> str:
