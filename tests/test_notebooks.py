@@ -236,3 +236,10 @@ def test_parameter_files_fit_their_notebooks():
         source = Notebook.source(Notebook(ROOT / "notebooks" / f"{stem}.ipynb").tagged("parameters")[0])
         known = {statement.targets[0].id for statement in ast.parse(source).body}
         assert set(values) <= known, (stem, set(values) - known)
+
+
+def test_no_formula_in_a_folded_text(notebook):
+    """Between HTML tags neither the site nor Colab sets a formula."""
+    for cell in notebook.markdown:
+        for folded in re.findall(r"<summary>.*?</details>", "".join(cell["source"]), re.S):
+            assert "$" not in folded, folded[:100]
