@@ -240,6 +240,6 @@ def test_parameter_files_fit_their_notebooks():
 
 def test_no_formula_in_a_folded_text(notebook):
     """Between HTML tags neither the site nor Colab sets a formula."""
-    for cell in notebook.markdown:
-        for folded in re.findall(r"<summary>.*?</details>", "".join(cell["source"]), re.S):
+    for text in notebook.prose:
+        for folded in re.findall(r"<summary>.*?</details>", text, re.S):
             assert "$" not in folded, folded[:100]
