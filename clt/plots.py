@@ -335,7 +335,7 @@ _PLAYER = """<figure id="{id}" style="margin: 0">
 </script>"""
 
 
-def animation(figure: Figure, draw: Callable[[int], str], frames: int, *, alt: str, label: str = "frame",
+def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[int], *, alt: str, label: str = "step",
               interval: int = 120) -> None:  # fmt: skip
     """Show a figure that moves, with a button and a slider; where no script may run, its last frame stands still.
 
@@ -343,11 +343,11 @@ def animation(figure: Figure, draw: Callable[[int], str], frames: int, *, alt: s
     (``matplotlib``'s ``to_jshtml`` asks the network for its buttons). Nothing moves before the button is pressed.
 
     Args:
-        figure: drawn on by ``draw`` and closed at the end.
-        draw: ``draw(i)`` changes the figure to frame i and returns a few words on it, such as ``"step 40"``.
-        frames: how many.
+        figure: drawn on by ``draw``, and closed at the end.
+        draw: ``draw(frame)`` changes the figure to this frame.
+        frames: the frames in their order, such as the steps of a run.
         alt: what a reader who does not see it has to know, how it moves included.
-        label: what the slider sets.
+        label: what a frame is called; the slider says "step 40".
         interval: milliseconds from frame to frame.
 
     Raises:
@@ -355,17 +355,19 @@ def animation(figure: Figure, draw: Callable[[int], str], frames: int, *, alt: s
     """
     from IPython.display import display
 
-    if frames < 2 or not alt.strip():
-        raise ValueError(f"an animation needs two frames or more, and an alt text; got {frames} and {alt!r}")
-    texts, pictures = [], []
-    for i in range(frames):
-        texts.append(draw(i))
+    frames = list(frames)
+    if len(frames) < 2 or not alt.strip():
+        raise ValueError(f"an animation needs two frames or more, and an alt text; got {len(frames)} and {alt!r}")
+    pictures = []
+    for frame in frames:
+        draw(frame)
         pictures.append(_small_picture(figure))
     plt.close(figure)
+    alt, texts = " ".join(alt.split()), [f"{label} {frame}" for frame in frames]
     page = _PLAYER.format(
         id="clt-" + hashlib.sha256("".join(pictures).encode()).hexdigest()[:12],
-        alt=html.escape(" ".join(alt.split())), label=html.escape(label), said=html.escape(texts[-1]),
-        last=pictures[-1], end=frames - 1, frames=pictures[:-1], texts=json.dumps(texts).replace("</", "<\\/"),
+        alt=html.escape(alt), label=html.escape(label), said=html.escape(texts[-1]), last=pictures[-1],
+        end=len(frames) - 1, frames=json.dumps(pictures[:-1]), texts=json.dumps(texts).replace("<", "\\u003c"),
         interval=interval,
     )  # fmt: skip
     if len(page) > LARGEST_ANIMATION:
@@ -373,7 +375,7 @@ def animation(figure: Figure, draw: Callable[[int], str], frames: int, *, alt: s
             f"{len(page) // 1000} KB to store, at most {LARGEST_ANIMATION // 1000} are allowed: draw fewer frames, "
             "or a smaller figure"
         )
-    display({"text/html": page, "text/plain": f"An animation of {frames} frames. {alt}"}, raw=True)
+    display({"text/html": page, "text/plain": f"An animation of {len(frames)} frames. {alt}"}, raw=True)
 
 
 def _small_picture(figure: Figure) -> str:
