@@ -124,13 +124,16 @@ def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axe
         ax.scatter(*own.T, s=9, color=colour, marker=marker, alpha=0.6, linewidths=0)
         text = ax.text(*np.median(own, axis=0), name, color=colour, fontsize=8, weight="bold", ha="center", va="center")
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])
-    ax.set(xticks=[], yticks=[], title=title, aspect="equal")
-    ax.set_adjustable("datalim")
+    ax.set(xticks=[], yticks=[], title=title, aspect="equal", adjustable="datalim")
+    ax.spines[:].set_visible(False)
     near = ((positions[:, None] - positions) ** 2).sum(-1)
     np.fill_diagonal(near, np.inf)
     same = np.mean(labels[near.argmin(1)] == labels)
-    _extend(ax, f"{title}: map of {len(labels)} points of {len(names)} classes ({', '.join(names)}); "
-                f"{number(100 * same, digits=2)} % of them have their nearest point in their own class.")  # fmt: skip
+    told = f"{title}: map of {len(labels)} points"
+    if len(names) > 1:
+        told += f" of {len(names)} classes ({', '.join(names)}); {number(100 * same, digits=2)} % of them have their "
+        told += "nearest point in their own class"
+    _extend(ax, f"{told}.")
     return ax
 
 
@@ -189,7 +192,7 @@ def seed_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[
         x: where the points of a curve lie; 1, 2, … if left out.
     """
     ax = _axes(ax)
-    told = []
+    told, ends = [], []
     for row, (name, runs) in enumerate(record.items()):
         colour, dash = colour_of(name, row), DASHES[row % len(DASHES)]
         places = range(1, len(runs[0]) + 1) if x is None else x
@@ -197,10 +200,16 @@ def seed_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[
             ax.plot(places, run, color=colour, alpha=0.25, linewidth=1, linestyle=dash)
         mean = np.mean(runs, axis=0)
         ax.plot(places, mean, color=colour, linewidth=2.5, linestyle=dash)
-        ax.annotate(name, (places[-1], mean[-1]), xytext=(5, 0), textcoords="offset points", color=colour, va="center",
-                    fontsize=9, annotation_clip=False)  # fmt: skip
+        ends.append((mean[-1], places[-1], name, colour))
         told.append(f"{name} from {number(mean[0])} to {number(mean[-1])}, halfway {number(mean[len(mean) // 2])}")
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    low, high = ax.get_ylim()
+    free = -np.inf  # the lowest place that no name has taken: lines may end at one point
+    for end, place, name, colour in sorted(ends):
+        free = max(end, free)
+        ax.annotate(name, (place, free), xytext=(5, 0), textcoords="offset points", color=colour, va="center",
+                    fontsize=9, annotation_clip=False)  # fmt: skip
+        free += 0.08 * (high - low)
     _extend(ax, f"{title}: {ylabel} against {xlabel}, one line per seed and their mean. {'; '.join(told)}.")
     return ax
 
@@ -379,12 +388,12 @@ def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[in
 
 
 def _small_picture(figure: Figure) -> str:
-    """The figure as a data address: a PNG of 32 colours."""
+    """The figure as a data address: a PNG of 64 colours."""
     from PIL import Image
 
     drawn, stored = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=72)
-    image = Image.open(drawn).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    image = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     image.save(stored, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stored.getvalue()).decode("ascii")
 
