@@ -1,4 +1,4 @@
-"""Neighbour probabilities and maps: against loops, published values, closed-form gradients, scikit-learn and openTSNE."""
+"""Neighbour probabilities and maps: against loops, known values, closed-form gradients, scikit-learn, openTSNE."""
 
 import math
 
@@ -142,7 +142,13 @@ def test_scikit_learn_has_the_same_probabilities():
 
 COSTS = {
     "SNE": (sne_loss, conditional_probabilities, 10.170120149795949, 2.5543204073206716, 0.8753041779114192),
-    "symmetric": (symmetric_sne_loss, joint_probabilities, 0.8417458381004974, 0.20315884426584782, 0.06903472488546186),
+    "symmetric": (
+        symmetric_sne_loss,
+        joint_probabilities,
+        0.8417458381004974,
+        0.20315884426584782,
+        0.06903472488546186,
+    ),
     "t-SNE": (t_sne_loss, joint_probabilities, 0.8703145980614826, 0.15095189799702124, 0.055875914277097344),
 }
 
@@ -286,7 +292,9 @@ def test_as_good_as_open_tsne():
     p = joint_probabilities(x)
     ours = t_sne(x)
     for start in ("pca", neighbors._start(x, 2, 0).double().numpy()):
-        model = module.TSNE(perplexity=30, initialization=start, random_state=0, negative_gradient_method="bh", n_jobs=1)
+        model = module.TSNE(
+            perplexity=30, initialization=start, random_state=0, negative_gradient_method="bh", n_jobs=1
+        )
         theirs = torch.tensor(np.asarray(model.fit(x.numpy())), dtype=torch.float32)
         assert t_sne_loss(p, ours) < 1.05 * t_sne_loss(p, theirs)
         assert metrics.trustworthiness(x, ours) == approx(metrics.trustworthiness(x, theirs), abs=0.02)

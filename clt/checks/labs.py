@@ -175,8 +175,8 @@ def sampled_map(points: Tensor, partition: float, *, negatives: int = 5, steps: 
 
     Args:
         points: ``(N, D)``.
-        partition: the fixed number that stands in for Z, the sum over all pairs of which t-SNE takes the logarithm. N²/5
-            makes it UMAP's loss.
+        partition: the fixed number that stands in for Z, the sum over all pairs of which t-SNE takes the logarithm.
+            N²/5 makes it UMAP's loss.
         negatives: drawn for each of the 15 nearest neighbours of each point.
         steps: of Adam, with a learning rate that falls to 0.
 

@@ -1,4 +1,4 @@
-"""Relational embedding and maps: landing on the right concept, a given perplexity, a gradient, and a map that misleads."""
+"""Relational embedding and maps: the right concept, a row of given perplexity, a gradient, a map that misleads."""
 
 import math
 from collections.abc import Iterator
@@ -204,7 +204,8 @@ SYMMETRIC_SNE_GRADIENT = Derivation(
                 "On the map of symmetric SNE stands a Gaussian: q in proportion to exp(−d²), and no factor w."),
         Mistake("row by row", "q is normalised in each row: those are SNE's conditional probabilities.",
                 "Here all pairs together sum to 1."),
-        Mistake("itself counted", "A point is its own neighbour: exp(0) = 1 is in the sum.", "q_ii is 0."),
+        Mistake("itself counted", "A point is its own neighbour: exp(0) = 1 is in the sum.",
+                "No point picks itself: q_ii is 0."),
         Mistake("variance 1", "The Gaussian on the map has variance 1.", "The exponent is −d², not −d²/2."),
         Mistake("repulsion missing", "Only p is there: everything is pulled together.",
                 "The logarithm of the sum has a gradient as well: −q."),

@@ -8,7 +8,8 @@ _NAMES = (
 _COUPLES = ((0, 1), (2, 3), (5, 4), (7, 6), (9, 8))
 _CHILDREN = {(0, 1): (5, 6), (2, 3): (7, 8), (7, 6): (10, 11)}
 _MALE = {0, 2, 5, 7, 9, 10}
-_RELATIONS = "husband wife son daughter father mother brother sister nephew niece uncle aunt".split()
+_RELATIONS = ["husband", "wife", "son", "daughter", "father", "mother", "brother", "sister", "nephew", "niece", "uncle",
+              "aunt"]  # fmt: skip
 
 
 def family_trees() -> tuple[list[str], list[str], list[tuple[int, int, int]]]:

@@ -68,7 +68,7 @@ def symmetric_sne_gradient__plain(joint, y):
 
 
 def symmetric_sne_gradient__laplacian(joint, y):
-    weight = torch.exp(-torch.cdist(y, y) ** 2) * (1 - torch.eye(len(y), dtype=y.dtype))
+    weight = torch.exp(-(torch.cdist(y, y) ** 2)) * (1 - torch.eye(len(y), dtype=y.dtype))
     force = joint - weight / weight.sum()
     return 4 * (torch.diag(force.sum(1)) - force) @ y
 
