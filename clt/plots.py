@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -71,6 +72,11 @@ def _axes(ax: Axes | None, **options) -> Axes:
     return ax if ax is not None else plt.subplots(**options)[1]
 
 
+def _dark(colour: str) -> tuple[float, ...]:
+    """The colour, dark enough for small letters on white."""
+    return tuple(0.65 * part for part in to_rgb(colour))
+
+
 def _extend(ax: Axes, text: str) -> None:
     """Add a sentence to the figure's alt text: a figure of several axes is described axis by axis."""
     figure = ax.get_figure()
@@ -118,11 +124,16 @@ def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axe
     if positions.shape != (len(labels), 2):
         raise ValueError(f"expected (N, 2) positions and N labels, got {positions.shape} and {labels.shape}")
     ax = _axes(ax, figsize=(4.6, 4.2))
-    for i, name in enumerate(names):
-        own = positions[labels == i]
+    middles = {i: np.median(positions[labels == i], axis=0) for i in range(len(names)) if (labels == i).any()}
+    line, written = 0.05 * np.ptp(positions, axis=0).max(), []  # the height of a name, and where there are some
+    for i, (x, y) in sorted(middles.items(), key=lambda item: item[1][1]):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
-        ax.scatter(*own.T, s=9, color=colour, marker=marker, alpha=0.6, linewidths=0)
-        text = ax.text(*np.median(own, axis=0), name, color=colour, fontsize=8, weight="bold", ha="center", va="center")
+        ax.scatter(*positions[labels == i].T, s=9, color=colour, marker=marker, alpha=0.6, linewidths=0)
+        for left, below, other in written:
+            if abs(x - left) < 0.2 * line * (len(names[i]) + len(other)):
+                y = max(y, below + line)
+        written.append((x, y, names[i]))
+        text = ax.text(x, y, names[i], color=_dark(colour), fontsize=8, weight="bold", ha="center", va="center", zorder=3)
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     ax.set(xticks=[], yticks=[], title=title, aspect="equal", adjustable="datalim")
     ax.spines[:].set_visible(False)
@@ -207,7 +218,7 @@ def seed_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[
     free = -np.inf  # the lowest place that no name has taken: lines may end at one point
     for end, place, name, colour in sorted(ends):
         free = max(end, free)
-        ax.annotate(name, (place, free), xytext=(5, 0), textcoords="offset points", color=colour, va="center",
+        ax.annotate(name, (place, free), xytext=(5, 0), textcoords="offset points", color=_dark(colour), va="center",
                     fontsize=9, annotation_clip=False)  # fmt: skip
         free += 0.08 * (high - low)
     _extend(ax, f"{title}: {ylabel} against {xlabel}, one line per seed and their mean. {'; '.join(told)}.")
