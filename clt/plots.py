@@ -133,7 +133,7 @@ def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axe
             if abs(x - left) < 0.2 * line * (len(names[i]) + len(other)):
                 y = max(y, below + line)
         written.append((x, y, names[i]))
-        text = ax.text(x, y, names[i], color=_dark(colour), fontsize=8, weight="bold", ha="center", va="center", zorder=3)
+        text = ax.text(x, y, names[i], color=_dark(colour), fontsize=8, weight="bold", ha="center", va="center")
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     ax.set(xticks=[], yticks=[], title=title, aspect="equal", adjustable="datalim")
     ax.spines[:].set_visible(False)
