@@ -398,6 +398,32 @@ def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[in
     display({"text/html": page, "text/plain": f"An animation of {len(frames)} frames. {alt}"}, raw=True)
 
 
+def moving_points(path: Sequence, labels: Sequence, *, frames: Sequence[int], alt: str, title: str = "") -> None:
+    """An animation of a few points in the plane, each with its label's colour and mark.
+
+    Args:
+        path: one ``(N, 2)`` array for each step of a run.
+        labels: N labels.
+        frames: the steps to show, in order.
+        alt, title: see :func:`animation`.
+    """
+    kinds = np.unique(np.asarray(labels), return_inverse=True)[1]
+    shown = np.stack([np.asarray(path[step], dtype=float) for step in frames])
+    low, high = shown.min(axis=(0, 1)), shown.max(axis=(0, 1))
+    middle, half = (low + high) / 2, 0.6 * max(high - low)
+    figure, ax = plt.subplots(figsize=(4.2, 4.2))
+
+    def draw(step: int) -> None:
+        ax.clear()
+        for (x, y), kind in zip(np.asarray(path[step], dtype=float), kinds, strict=True):
+            ax.plot(x, y, color=COLOURS[kind % len(COLOURS)], marker=MARKERS[kind % len(MARKERS)], markersize=10,
+                    alpha=0.7)  # fmt: skip
+        ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[],
+               yticks=[], aspect="equal", title=f"{title}, step {step}" if title else f"step {step}")  # fmt: skip
+
+    animation(figure, draw, frames, alt=alt, interval=250)
+
+
 def _small_picture(figure: Figure) -> str:
     """The figure as a data address: a PNG of 64 colours."""
     from PIL import Image

@@ -155,3 +155,15 @@ def test_an_animation_that_cannot_be_stored_or_read_is_refused(monkeypatch):
     monkeypatch.setattr(plots, "LARGEST_ANIMATION", 1000)
     with pytest.raises(ValueError, match="fewer frames"):
         shown(monkeypatch)
+
+
+def test_moving_points(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data["text/html"]))
+    path = [np.array([[0.0, 0.0], [step, -step], [2 * step, step]]) for step in range(4)]
+    plots.moving_points(path, ["a", "b", "b"], frames=[0, 1, 3], alt="Three points fly apart.", title="Run")
+    (page,) = shown
+    assert 'alt="Three points fly apart."' in page
+    assert '"step 3"' in page
+    with pytest.raises(ValueError, match="two frames"):
+        plots.moving_points(path, ["a", "b", "b"], frames=[0], alt="One.")

@@ -51,8 +51,9 @@ class Twins:
 
 
 def hard_mining(
-    vectors: Tensor, labels: Tensor, *, mining: str = "hard", steps: int = 100
-) -> tuple[list[float], list[float]]:
+    vectors: Tensor, labels: Tensor, *, mining: str = "hard", steps: int = 100,
+    watch: Callable[[Tensor], object] | None = None,
+) -> tuple[list[float], list[float]]:  # fmt: skip
     """Train a small encoder on one batch by triplets, margin 0.5.
 
     Args:
@@ -60,6 +61,7 @@ def hard_mining(
         labels: ``(N,)`` integers.
         mining: which triplets, as in :func:`clt.losses.batch_triplet_loss`.
         steps: updates.
+        watch: called with the ``(N, 2)`` embeddings whenever loss and extent are taken.
 
     Returns:
         The loss and the extent (root of the mean squared distance to the centre) before each step and after the last.
@@ -74,6 +76,8 @@ def hard_mining(
         value = losses.batch_triplet_loss(x, labels, margin=0.5, mining=mining)
         loss.append(value.item())
         extent.append((x - x.mean(dim=0)).square().sum(dim=1).mean().sqrt().item())
+        if watch:
+            watch(x.detach())
         return value
 
     _train(encoder, lambda: one(encoder(vectors)), torch.optim.SGD(encoder.parameters(), lr=0.01), steps)
