@@ -218,3 +218,8 @@ def test_a_real_encoder_is_measured_as_its_vectors_are(pairs, tiny_folder):
     cosines = [cosine(*encoder.encode([a, b]).tolist()) for a, b, _ in rows]
     slow = 100 * correlation(ranks(cosines), [3, 1, 2])
     assert evaluation.sts(encoder, ["sts/dev"]) == {"sts/dev": approx(slow)}
+
+
+def test_counted_words_tell_classes_apart():
+    train = ["a cat sat", "the cat ran", "a dog sat", "the dog ran"]
+    assert evaluation.counted_words(train, [0, 0, 1, 1], ["the cat sat", "the dog sat"], [0, 1]) == 100
