@@ -250,9 +250,9 @@ def test_gains_over_texts():
     }
     record = results.Record("lesson", found)
     assert results.unpacked(packed["b"], 10).sum(1).tolist() == [5, 4]
-    row = results.over_texts(record, "a", "b", texts=10)
+    row = results.over_texts(record, "a", "b")
     gains = [0, 0, 0, 0, 0.5, 1, 0, 0, 0, 0]
     deviation = 100 * statistics.stdev(gains)
-    assert row["gain"] == "+15.0"
+    assert (row["gain"], row["texts"]) == ("+15.0", 10)
     assert row["over texts"] == f"{15 - 1.96 * deviation / 10**0.5:+.1f} to {15 + 1.96 * deviation / 10**0.5:+.1f}"
-    assert row["texts needed"] == math.ceil((2.8 * deviation / 1.5) ** 2)
+    assert row["needed"] == math.ceil((2.8 * deviation / 1.5) ** 2)
