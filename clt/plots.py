@@ -179,6 +179,33 @@ def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = Non
     return ax
 
 
+def steps_on_circle(positions, moves, labels: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Points of the unit circle with their labels, and an arrow for where each of them moves.
+
+    Args:
+        positions, moves: ``(N, 2)``; the first point is the anchor, drawn as a star. Moves below 0.05 are left out.
+        labels: N short texts, written outside the circle.
+    """
+    positions, moves = np.asarray(positions), np.asarray(moves)
+    ax = _axes(ax, figsize=(3.8, 3.8))
+    ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="lightgrey", linewidth=1))
+    told = []
+    for k, (point, move, label) in enumerate(zip(positions, moves, labels, strict=True)):
+        colour, length = COLOURS[k % len(COLOURS)], float(np.linalg.norm(move))
+        ax.scatter(*point, s=170 if k == 0 else 60, marker="*" if k == 0 else MARKERS[k], color=colour, zorder=3)
+        if length > 0.05:
+            look = {"arrowstyle": "-|>", "color": colour, "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", point + move, point, arrowprops=look, zorder=4)
+        side = "left" if point[0] > 0.3 else "right" if point[0] < -0.3 else "center"
+        up = "bottom" if point[1] > 0.3 else "top" if point[1] < -0.3 else "center"
+        ax.text(*(1.14 * point), label, ha=side, va=up, color=colour, fontsize=9)
+        told.append(f"{' '.join(label.split())} moves by {number(length, digits=2)}")
+    ax.set(xlim=(-1.9, 1.9), ylim=(-1.65, 1.65), aspect="equal", title=title, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    _extend(ax, f"{title}: points on a circle with arrows; {'; '.join(told)}.")
+    return ax
+
+
 def curves(lines: Mapping[str, Sequence[float]], *, x: Sequence[float] | None = None, xlabel: str = "step",
            ylabel: str = "", title: str = "", log: bool = False, ax: Axes | None = None) -> Axes:  # fmt: skip
     """Named lines over a common axis, each with its own dash and its name in the legend."""

@@ -228,3 +228,8 @@ def test_word_overlap():
         evaluation.word_overlap(["?"], ["!"])
     with pytest.raises(ValueError, match="shorter"):
         evaluation.word_overlap(["a"], [])
+
+
+def test_counted_words_tell_classes_apart():
+    train = ["a cat sat", "the cat ran", "a dog sat", "the dog ran"]
+    assert evaluation.counted_words(train, [0, 0, 1, 1], ["the cat sat", "the dog sat"], [0, 1]) == 100

@@ -22,6 +22,7 @@ def drawings():
         "points": lambda ax: plots.points(rng.normal(size=(12, 2)), [0, 1, 2] * 4, title="Map", ax=ax),
         "heat_map": lambda ax: plots.heat_map(np.eye(4), "abcd", title="Cosines", ax=ax),
         "curves": lambda ax: plots.curves({"one": [3, 2, 1], "two": [3, 3, 3]}, ylabel="loss", title="Run", ax=ax),
+        "steps_on_circle": lambda ax: plots.steps_on_circle(np.eye(2), -np.eye(2), "ab", title="Step", ax=ax),
         "seeds": lambda ax: plots.seeds({"one": [0.1, 0.2], "two": [0.3, 0.4]}, xlabel="accuracy", title="Runs", ax=ax),
     }
 

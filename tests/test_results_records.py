@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 import sys
 
 import pytest
@@ -237,3 +238,21 @@ def test_a_record_remembers_finished_trials(folder, monkeypatch):
     assert sorted((trial["variant"], trial["seed"]) for trial in kept) == [
         ("one", 0), ("one", 1), ("two", 0), ("two", 1),
     ]  # fmt: skip
+
+
+def test_gains_over_texts():
+    """Ten texts, two seeds: a is right on six, b on five and four of them; packed as a notebook packs."""
+    packed = {"a": [[63.0], [63.0]], "b": [[31.0], [15.0]]}
+    found = {
+        f"{name}.{measure}": {"values": values, "setting": {"seeds": [0, 1]}, "mean": 0}
+        for name, right in packed.items()
+        for measure, values in {"right": right, "accuracy": [10.0 * bin(int(r[0])).count("1") for r in right]}.items()
+    }
+    record = results.Record("lesson", found)
+    assert results.unpacked(packed["b"], 10).sum(1).tolist() == [5, 4]
+    row = results.over_texts(record, "a", "b")
+    gains = [0, 0, 0, 0, 0.5, 1, 0, 0, 0, 0]
+    deviation = 100 * statistics.stdev(gains)
+    assert (row["gain"], row["texts"]) == ("+15.0", 10)
+    assert row["over texts"] == f"{15 - 1.96 * deviation / 10**0.5:+.1f} to {15 + 1.96 * deviation / 10**0.5:+.1f}"
+    assert row["needed"] == math.ceil((2.8 * deviation / 1.5) ** 2)

@@ -180,4 +180,40 @@ EQUAL_UNIFORMITY = Experiment(
     ],
 )  # fmt: skip
 
-EXERCISES = (COLLAPSE_BATCH, TEMPERATURE_COLLAPSE, NO_FALSE_NEGATIVES, EQUAL_UNIFORMITY)
+# ---- weights that push a hard negative harder than SupCon does
+
+
+def judge_push(answer) -> Iterator[tuple[str, ...]]:
+    weights = numbers(answer)
+    what = "it is a distribution over the five classes"
+    if weights is None or weights.shape != (len(labs.CLASSES),):
+        yield what, f"Hand in five weights, for {', '.join(labs.CLASSES)}."
+        return
+    weights = weights.detach().cpu().double()
+    proper = bool((weights > 0).all()) and abs(weights.sum().item() - 1) < 1e-6
+    yield what, *(("",) if proper else ("Weights are above 0 and add up to 1.", "no distribution"))
+    push = labs.pushes(weights)["devastated"]
+    own, rest = weights[0].item(), weights[1].item() / (1 - weights[0].item())
+    says = f"It is pushed with {number(push)}."
+    wrong = "own class light" if own < 0.6 else "elsewhere" if rest < 0.5 else "too certain"
+    yield "devastated is pushed with 0.6 or more", *(("",) if push >= 0.6 else (says, wrong))
+
+
+HARDER_PUSH = Experiment(
+    name="harder_push",
+    reference=[0.7, 0.27, 0.01, 0.01, 0.01],
+    judge=judge_push,
+    mistakes=[
+        Mistake("no distribution", "These are no weights: a softmax makes positive numbers that add up to 1.",
+                "What you give to one class you take from the others.", [1.0, 1.0, 0.1, 0.1, 0.1]),
+        Mistake("own class light", "The anchor's own class has too little weight.",
+                "Its weight stands in front of the logarithm: the push is at most as large.", list(labs.BELIEF)),
+        Mistake("elsewhere", "Most of what the own class leaves goes to classes that nobody confuses with it.",
+                "Which of the five does the push have to reach?", [0.7, 0.075, 0.075, 0.075, 0.075]),
+        Mistake("too certain", "The own class has nearly all the weight, and no negative counts any more.",
+                "The push is the product of the own weight and of the share that is left.",
+                [0.99, 0.0097, 0.0001, 0.0001, 0.0001]),
+    ],
+)  # fmt: skip
+
+EXERCISES = (COLLAPSE_BATCH, TEMPERATURE_COLLAPSE, NO_FALSE_NEGATIVES, EQUAL_UNIFORMITY, HARDER_PUSH)

@@ -5,7 +5,7 @@ same function with it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +40,12 @@ ANCHOR = {  # one anchor of the label-aware loss, to be worked by hand
     "weights": {"devastated": 0.6, "sad": 0.3, "joyful": 0.1},
     "temperature": 0.5,
 }
+
+SIX = {  # six points of the label-aware loss on a circle, in degrees; the first is the anchor
+    "sad (anchor)": 90, "sad": 205, "devastated": 40, "joyful": 140, "proud": -30, "disgusted": 280,
+}  # fmt: skip
+CLASSES = ("sad", "devastated", "joyful", "proud", "disgusted")
+BELIEF = (0.5, 0.38, 0.04, 0.04, 0.04)  # what the weighting network gives to each class, having read the anchor
 
 
 @dataclass(frozen=True)
@@ -225,6 +231,18 @@ def _unevenness(points: Tensor, labels: Tensor) -> float:
     centres = torch.stack([points[labels == label].mean(dim=0) for label in labels.unique()])
     apart = torch.pdist(centres)
     return (apart.max() / apart.min().clamp_min(1e-12)).item()
+
+
+def pushes(weights: Sequence[float], *, factor: bool = True, temperature: float = 0.3) -> dict[str, float]:
+    """How hard the label-aware loss of the anchor of :data:`SIX` pushes each class, for these weights of the classes.
+
+    It is the share of the class's row in the denominator, times the weight of the anchor's class, which stands in front
+    of the logarithm; without that ``factor`` it is what the form inside the logarithm does.
+    """
+    angle = torch.deg2rad(torch.tensor(list(SIX.values()), dtype=torch.float64))
+    weights = torch.as_tensor(weights, dtype=torch.float64)
+    share = ((angle[1:] - angle[0]).cos() / temperature + weights.log()).softmax(0)
+    return dict(zip(CLASSES, (share * (weights[0] if factor else 1.0)).tolist(), strict=True))
 
 
 def _encoder(width: int, out: int, generator: torch.Generator, scale: float, *, centre: float = 0.0) -> nn.Sequential:

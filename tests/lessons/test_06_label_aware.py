@@ -7,7 +7,8 @@ import torch
 from kit import same
 from torch import Tensor
 
-from clt import losses
+from clt import losses, results
+from clt.checks import labs
 
 
 @pytest.fixture(params=range(5))
@@ -27,13 +28,6 @@ def test_label_aware(lesson, batch, temperature):
     slow = lesson["label_aware_slow"](embeddings.detach(), labels, logits.detach(), temperature)
     assert slow == pytest.approx(package.item())
     same(lesson["label_aware_loss"](*batch, temperature=temperature), package, embeddings, logits)
-
-
-@pytest.mark.parametrize("temperature", [0.1, 1.0])
-def test_sup_con(lesson, batch, temperature):
-    embeddings, labels, _ = batch
-    package = losses.sup_con_loss(embeddings, labels, temperature=temperature)
-    same(lesson["sup_con_loss"](embeddings, labels, temperature=temperature), package, embeddings)
 
 
 def test_uniform_weights_are_sup_con(lesson, batch):
@@ -64,3 +58,27 @@ def test_tiny_weights_stay_finite(lesson):
     loss = lesson["label_aware_loss"](embeddings, torch.tensor([0, 0, 1, 1]), logits)
     assert loss.isfinite()
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, (embeddings, logits)))
+
+
+def test_at_full_strength_uniform_weights_are_sup_con_itself(lesson, batch):
+    """What the control takes out is the factor 1/C, and nothing else; no gradient reaches the weighting network."""
+    embeddings, labels, logits = batch
+    ours = lesson["contrast"]("label-aware, full strength", embeddings, labels, torch.zeros_like(logits), 0.3)
+    same(ours, losses.sup_con_loss(embeddings, labels, temperature=0.3) - math.log(4), embeddings)
+    for method in ("label-aware, full strength", "label-aware, apart"):
+        value = lesson["contrast"](method, embeddings, labels, logits, 0.3)
+        assert torch.autograd.grad(value, logits, allow_unused=True)[0] is None
+    value = lesson["contrast"]("label-aware", embeddings, labels, logits, 0.3)
+    assert torch.autograd.grad(value, logits)[0].any()
+
+
+@pytest.mark.parametrize("n", [1, 50, 51, 750])
+def test_right_and_wrong_are_packed_without_loss(lesson, n):
+    right = torch.rand(n, generator=torch.Generator().manual_seed(n)) < 0.4
+    assert results.unpacked([lesson["packed"](right)], n)[0].tolist() == right.double().tolist()
+
+
+def test_the_weights_of_exercise_4_push_harder_than_sup_con(lesson):
+    assert labs.pushes(lesson["harder_push"])["devastated"] > 0.6
+    assert labs.pushes([0.2] * 5, factor=False)["devastated"] == pytest.approx(0.487, abs=1e-3)
+    assert labs.pushes(labs.BELIEF)["devastated"] == pytest.approx(0.436, abs=1e-3), "as the lesson's figure says"

@@ -33,8 +33,7 @@ CUT = {
     "05_supcon": ONCE
     | {"encoder": "tiny", "max_length": 32, "examples": 700, "steps": 2, "batch_size": 64, "few": [2],
        "tune_seeds": [0], "tune_steps": 1},
-    "06_label_aware": ONCE
-    | {"encoder": "tiny", "limit": 160, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
+    "06_label_aware": {"seeds": [0], "variants": ["label-aware, ours", "SupCon, ED fear"]},
     "07_twin_loss": ONCE
     | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
     "08_seeing": {"seeds": [0], "encoder": "tiny",

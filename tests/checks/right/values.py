@@ -111,3 +111,8 @@ no_false_negatives__tuple = tuple(_SENTENCES[2 * i + (i > 3)] for i in range(8))
 equal_uniformity__plain = (25, 41)
 equal_uniformity__list = [22, 30]
 equal_uniformity__late = (150, 150)
+
+
+harder_push__plain = [0.66, 0.31, 0.01, 0.01, 0.01]
+harder_push__tensor = torch.tensor([0.8, 0.17, 0.01, 0.01, 0.01])
+harder_push__tuple = (0.75, 0.21, 0.02, 0.01, 0.01)
