@@ -230,6 +230,31 @@ def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str =
     return ax
 
 
+def class_maps(panels: Mapping[str, tuple], names: Sequence[str]) -> Figure:
+    """The same points of several classes on one map per encoder, each class with its mark, and its name at its centre.
+
+    Args:
+        panels: ``{title: (x, y)}``; the points class by class, as many of each.
+        names: of the classes, in that order.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.5 * len(panels), 3.7), squeeze=False)
+    told = []
+    for ax, (title, at) in zip(axes[0], panels.items(), strict=True):
+        at = np.reshape(at, (2, len(names), -1))
+        centres = at.mean(axis=2)
+        for i, name in enumerate(names):
+            colour = COLOURS[i % len(COLOURS)]
+            ax.scatter(*at[:, i], s=20, color=colour, marker=MARKERS[i % len(MARKERS)], alpha=0.6, linewidths=0)
+            ax.annotate(name, centres[:, i], color=colour, ha="center", va="center", fontsize=9, weight="bold",
+                        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1})  # fmt: skip
+        ax.set(title=title, xticks=[], yticks=[])
+        within = np.linalg.norm(at - centres[:, :, None], axis=0).mean()
+        between = np.linalg.norm(centres - centres.mean(axis=1, keepdims=True), axis=0).mean()
+        told.append(f"{title} {number(between / within, digits=2)}")
+    return describe(figure, f"""Maps of {len(names)} classes: {", ".join(names)}. Distance of the class centres from the
+        middle, over that of the points from their centre: {"; ".join(told)}.""")  # fmt: skip
+
+
 # One colour for a method through all lessons; what has none here takes the next of the palette.
 _OWN = {
     "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],
