@@ -259,7 +259,7 @@ def class_maps(panels: Mapping[str, tuple], names: Sequence[str]) -> Figure:
 _OWN = {
     "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],
     "cross entropy": COLOURS[4], "label-aware": COLOURS[3], "Twin Loss": COLOURS[5],
-    "random": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
+    "random": COLOURS[6], "words": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
 }  # fmt: skip
 
 

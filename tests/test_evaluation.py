@@ -218,3 +218,13 @@ def test_a_real_encoder_is_measured_as_its_vectors_are(pairs, tiny_folder):
     cosines = [cosine(*encoder.encode([a, b]).tolist()) for a, b, _ in rows]
     slow = 100 * correlation(ranks(cosines), [3, 1, 2])
     assert evaluation.sts(encoder, ["sts/dev"]) == {"sts/dev": approx(slow)}
+
+
+def test_words_alone_tell_what_is_vocabulary():
+    texts = [f"{word} {other}" for word in WORDS[:3] for other in WORDS[3:]]
+    y = [label for label in range(3) for _ in WORDS[3:]]
+    asked = [f"{WORDS[2]} river", f"{WORDS[0]} stone"]
+    assert evaluation.from_words(texts, y, asked, torch.tensor([2, 0])) == {"probe": 100, "neighbours": 100}
+    assert evaluation.from_words(texts, torch.tensor(y), asked, [0, 0], k=1)["neighbours"] == 50
+    with pytest.raises(ValueError, match="inconsistent"):
+        evaluation.from_words(texts, y[1:], asked, [2, 0])

@@ -96,3 +96,14 @@ def test_a_live_curve_draws_in_one_place(monkeypatch):
     assert (len(shown), len(updates)) == (1, 2)
     assert "from 1 to 1" in updates[-1].alt
     assert plt.get_fignums() == [], "no figure is left open"
+
+
+def test_maps_of_classes_tell_how_far_apart_they_are():
+    near, far = np.random.default_rng(0).normal(size=(2, 2, 15))
+    far += np.repeat([[0, 20, 40], [0, 20, 0]], 5, axis=1)
+    figure = plots.class_maps({"before": near, "after": (far[0].tolist(), far[1].tolist())}, ["a", "b", "c"])
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == ["before", "after"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["a", "b", "c"], "each name at its class"
+    assert "Maps of 3 classes: a, b, c" in figure.alt
+    before, after = (float(figure.alt.rstrip(".").split(f"{name} ")[1].split(";")[0]) for name in ("before", "after"))
+    assert after > 5 * before
