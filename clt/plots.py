@@ -255,6 +255,31 @@ def class_maps(panels: Mapping[str, tuple], names: Sequence[str]) -> Figure:
         middle, over that of the points from their centre: {"; ".join(told)}.""")  # fmt: skip
 
 
+def class_cosines(vectors: Mapping[str, object], labels) -> Figure:
+    """Mean cosine between the rows of each two classes, a square per encoder; the diagonal is within a class.
+
+    Each encoder's vectors are centred first: what all of them share would hide the rest. Rows with themselves are left
+    out. ``labels`` are integers; classes stand in their order.
+    """
+    labels, squares = np.asarray(labels), {}
+    one = (labels[:, None] == np.unique(labels)).astype(float)
+    for name, x in vectors.items():
+        x = np.asarray(x, dtype=float) - np.asarray(x, dtype=float).mean(axis=0)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        cosines = x @ x.T
+        np.fill_diagonal(cosines, 0)
+        squares[name] = one.T @ cosines @ one / (one.T @ (1 - np.eye(len(x))) @ one)
+    figure, axes = plt.subplots(1, len(squares), figsize=(3.4 * len(squares) + 0.6, 3.4), squeeze=False)
+    limit, told = max(np.abs(square).max() for square in squares.values()), []
+    for ax, (name, square) in zip(axes[0], squares.items(), strict=True):
+        image = ax.imshow(square, vmin=-limit, vmax=limit, cmap="RdBu_r")
+        within, between = np.diag(square).mean(), square[~np.eye(len(square), dtype=bool)].mean()
+        ax.set(title=name, xticks=[], yticks=[], xlabel=f"within {within:.2f}, between {between:.2f}")
+        told.append(f"{name} {within:.2f} within and {between:.2f} between classes")
+    figure.colorbar(image, ax=axes[0], shrink=0.8)
+    return describe(figure, f"Mean cosines of {len(square)} by {len(square)} classes: {'; '.join(told)}.")
+
+
 # One colour for a method through all lessons; what has none here takes the next of the palette.
 _OWN = {
     "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],

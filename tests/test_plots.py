@@ -107,3 +107,17 @@ def test_maps_of_classes_tell_how_far_apart_they_are():
     assert "Maps of 3 classes: a, b, c" in figure.alt
     before, after = (float(figure.alt.rstrip(".").split(f"{name} ")[1].split(";")[0]) for name in ("before", "after"))
     assert after > 5 * before
+
+
+def test_cosines_of_classes_are_those_of_different_rows():
+    x = np.random.default_rng(0).normal(size=(12, 5)) + 4
+    labels = np.arange(12) % 3
+    figure = plots.class_cosines({"before": x, "after": 9 * x}, labels)
+    z = x - x.mean(0)
+    cosine = [[z[i] @ z[j] / np.linalg.norm(z[i]) / np.linalg.norm(z[j]) for j in range(12)] for i in range(12)]
+    for a in range(3):
+        for b in range(3):
+            pairs = [cosine[i][j] for i in range(12) for j in range(12) if i != j and (i % 3, j % 3) == (a, b)]
+            for ax in figure.axes[:2]:
+                assert ax.images[0].get_array()[a, b] == pytest.approx(np.mean(pairs))
+    assert "3 by 3 classes: before" in figure.alt
