@@ -336,11 +336,61 @@ def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str =
     return ax
 
 
+def class_maps(panels: Mapping[str, tuple], names: Sequence[str]) -> Figure:
+    """The same points of several classes on one map per encoder, each class with its mark, and its name at its centre.
+
+    Args:
+        panels: ``{title: (x, y)}``; the points class by class, as many of each.
+        names: of the classes, in that order.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.5 * len(panels), 3.7), squeeze=False)
+    told = []
+    for ax, (title, at) in zip(axes[0], panels.items(), strict=True):
+        at = np.reshape(at, (2, len(names), -1))
+        centres = at.mean(axis=2)
+        for i, name in enumerate(names):
+            colour = COLOURS[i % len(COLOURS)]
+            ax.scatter(*at[:, i], s=20, color=colour, marker=MARKERS[i % len(MARKERS)], alpha=0.6, linewidths=0)
+            ax.annotate(name, centres[:, i], color=colour, ha="center", va="center", fontsize=9, weight="bold",
+                        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1})  # fmt: skip
+        ax.set(title=title, xticks=[], yticks=[])
+        within = np.linalg.norm(at - centres[:, :, None], axis=0).mean()
+        between = np.linalg.norm(centres - centres.mean(axis=1, keepdims=True), axis=0).mean()
+        told.append(f"{title} {number(between / within, digits=2)}")
+    return describe(figure, f"""Maps of {len(names)} classes: {", ".join(names)}. Distance of the class centres from the
+        middle, over that of the points from their centre: {"; ".join(told)}.""")  # fmt: skip
+
+
+def class_cosines(vectors: Mapping[str, object], labels) -> Figure:
+    """Mean cosine between the rows of each two classes, a square per encoder; the diagonal is within a class.
+
+    Each encoder's vectors are centred first: what all of them share would hide the rest. Rows with themselves are left
+    out. ``labels`` are integers; classes stand in their order.
+    """
+    labels, squares = np.asarray(labels), {}
+    one = (labels[:, None] == np.unique(labels)).astype(float)
+    for name, x in vectors.items():
+        x = np.asarray(x, dtype=float) - np.asarray(x, dtype=float).mean(axis=0)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        cosines = x @ x.T
+        np.fill_diagonal(cosines, 0)
+        squares[name] = one.T @ cosines @ one / (one.T @ (1 - np.eye(len(x))) @ one)
+    figure, axes = plt.subplots(1, len(squares), figsize=(3.4 * len(squares) + 0.6, 3.4), squeeze=False)
+    limit, told = max(np.abs(square).max() for square in squares.values()), []
+    for ax, (name, square) in zip(axes[0], squares.items(), strict=True):
+        image = ax.imshow(square, vmin=-limit, vmax=limit, cmap="RdBu_r")
+        within, between = np.diag(square).mean(), square[~np.eye(len(square), dtype=bool)].mean()
+        ax.set(title=name, xticks=[], yticks=[], xlabel=f"within {within:.2f}, between {between:.2f}")
+        told.append(f"{name} {within:.2f} within and {between:.2f} between classes")
+    figure.colorbar(image, ax=axes[0], shrink=0.8)
+    return describe(figure, f"Mean cosines of {len(square)} by {len(square)} classes: {'; '.join(told)}.")
+
+
 # One colour for a method through all lessons; what has none here takes the next of the palette.
 _OWN = {
     "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],
     "cross entropy": COLOURS[4], "label-aware": COLOURS[3], "Twin Loss": COLOURS[5],
-    "random": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
+    "random": COLOURS[6], "words": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
 }  # fmt: skip
 
 

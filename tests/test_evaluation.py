@@ -233,3 +233,13 @@ def test_word_overlap():
 def test_counted_words_tell_classes_apart():
     train = ["a cat sat", "the cat ran", "a dog sat", "the dog ran"]
     assert evaluation.counted_words(train, [0, 0, 1, 1], ["the cat sat", "the dog sat"], [0, 1]) == 100
+
+
+def test_words_alone_tell_what_is_vocabulary():
+    texts = [f"{word} {other}" for word in WORDS[:3] for other in WORDS[3:]]
+    y = [label for label in range(3) for _ in WORDS[3:]]
+    asked = [f"{WORDS[2]} river", f"{WORDS[0]} stone"]
+    assert evaluation.from_words(texts, y, asked, torch.tensor([2, 0])) == {"probe": 100, "neighbours": 100}
+    assert evaluation.from_words(texts, torch.tensor(y), asked, [0, 0], k=1)["neighbours"] == 50
+    with pytest.raises(ValueError, match="inconsistent"):
+        evaluation.from_words(texts, y[1:], asked, [2, 0])

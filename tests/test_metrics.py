@@ -260,3 +260,32 @@ def test_knn_accuracy_asks_the_other_points():
 def test_what_maps_refuse(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_nearest_neighbor_counts_all_of_k_alike():
+    x, asked = cloud(12, 4), cloud(5, 4, seed=1)
+    y, goal = [0, 1, 2] * 4, [0, 1, 2, 0, 1]
+    expected = 0
+    for point, label in zip(asked, goal, strict=True):
+        order = torch.cosine_similarity(point, x).argsort(descending=True).tolist()
+        expected += sum(y[i] == label for i in order[:3]) / 3
+    assert metrics.nearest_neighbor(x, y, asked, goal, k=3) == approx(expected / 5)
+    for k in (0, 13):
+        with pytest.raises(ValueError, match="between 1 and the 12"):
+            metrics.nearest_neighbor(x, y, asked, goal, k=k)
+
+
+def test_the_plane_of_classes_shows_where_their_centres_differ():
+    y = torch.arange(4).repeat_interleave(10)
+    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    x = torch.cat([torch.full((40, 1), 3.0), corners[y], 0.01 * torch.randn(40, 5)], dim=1)
+    x = x[:, torch.tensor([3, 0, 4, 1, 5, 2, 6, 7])]
+    at = metrics.class_plane(x, y, 7 * x)  # length does not count
+    assert at.shape == (40, 2)
+    side = torch.cdist(*2 * [torch.stack([at[y == c].mean(0) for c in range(4)])])
+    assert side.unique(sorted=True)[4:].min() > 0.4, "four corners of a square"
+    assert max(at[y == c].std(0).max().item() for c in range(4)) < 0.02
+    with pytest.raises(ValueError, match="three classes"):
+        metrics.class_plane(x, y % 2, x)
+    with pytest.raises(ValueError, match="labels"):
+        metrics.class_plane(x, y[1:], x)

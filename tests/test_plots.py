@@ -168,3 +168,28 @@ def test_moving_points(capsys, monkeypatch):
     assert '"step 3"' in page
     with pytest.raises(ValueError, match="two frames"):
         plots.moving_points(path, ["a", "b", "b"], frames=[0], alt="One.")
+
+
+def test_maps_of_classes_tell_how_far_apart_they_are():
+    near, far = np.random.default_rng(0).normal(size=(2, 2, 15))
+    far += np.repeat([[0, 20, 40], [0, 20, 0]], 5, axis=1)
+    figure = plots.class_maps({"before": near, "after": (far[0].tolist(), far[1].tolist())}, ["a", "b", "c"])
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == ["before", "after"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["a", "b", "c"], "each name at its class"
+    assert "Maps of 3 classes: a, b, c" in figure.alt
+    before, after = (float(figure.alt.rstrip(".").split(f"{name} ")[1].split(";")[0]) for name in ("before", "after"))
+    assert after > 5 * before
+
+
+def test_cosines_of_classes_are_those_of_different_rows():
+    x = np.random.default_rng(0).normal(size=(12, 5)) + 4
+    labels = np.arange(12) % 3
+    figure = plots.class_cosines({"before": x, "after": 9 * x}, labels)
+    z = x - x.mean(0)
+    cosine = [[z[i] @ z[j] / np.linalg.norm(z[i]) / np.linalg.norm(z[j]) for j in range(12)] for i in range(12)]
+    for a in range(3):
+        for b in range(3):
+            pairs = [cosine[i][j] for i in range(12) for j in range(12) if i != j and (i % 3, j % 3) == (a, b)]
+            for ax in figure.axes[:2]:
+                assert ax.images[0].get_array()[a, b] == pytest.approx(np.mean(pairs))
+    assert "3 by 3 classes: before" in figure.alt

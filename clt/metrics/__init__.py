@@ -1,13 +1,14 @@
 """How good is a representation? Its geometry on the sphere, and what a simple model can do with it."""
 
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
-from clt.metrics.geometry import alignment, anisotropy, uniformity
+from clt.metrics.geometry import alignment, anisotropy, class_plane, uniformity
 from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound
 from clt.metrics.maps import knn_accuracy, trustworthiness
 
 __all__ = [
     "alignment",
     "anisotropy",
+    "class_plane",
     "dv_bound",
     "info_nce_bound",
     "knn_accuracy",

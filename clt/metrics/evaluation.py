@@ -76,19 +76,21 @@ def linear_probe(train_x: Tensor, train_y, test_x: Tensor, test_y, *, c: float =
     return float(probe.fit(train_x, train_y).score(test_x, test_y))
 
 
-def nearest_neighbor(train_x: Tensor, train_y, test_x: Tensor, test_y) -> float:
-    """The share of test points whose nearest training point, by cosine, has their label, in [0, 1].
+def nearest_neighbor(train_x: Tensor, train_y, test_x: Tensor, test_y, *, k: int = 1) -> float:
+    """The share of nearest training points, by cosine, that have the label of their test point, in [0, 1].
 
     Nothing is trained: unlike a probe, which can rescale every dimension, it judges the embeddings as they are.
 
     Args:
         train_x, test_x: embeddings, ``(N, D)`` and ``(M, D)``; normalised here.
         train_y, test_y: N and M labels of any kind.
+        k: how many neighbours of each test point count, all alike.
 
     Raises:
-        ValueError: if shapes do not match.
+        ValueError: if shapes do not match, or ``k`` is not between 1 and N.
 
-    Source: recall at 1 of Song et al. (2016), section 5, with the training points as the gallery.
+    Source: recall at 1 of Song et al. (2016), section 5, with the training points as the gallery; for k above 1 it is
+    the precision among the k nearest.
     """
     train_y, test_y = np.asarray(train_y), np.asarray(test_y)
     if train_x.shape[1:] != test_x.shape[1:] or (len(train_x), len(test_x)) != (len(train_y), len(test_y)):
@@ -96,6 +98,8 @@ def nearest_neighbor(train_x: Tensor, train_y, test_x: Tensor, test_y) -> float:
             f"expected (N, D) with N labels and (M, D) with M labels, got {tuple(train_x.shape)} with {len(train_y)} "
             f"labels and {tuple(test_x.shape)} with {len(test_y)}"
         )
+    if not 1 <= k <= len(train_x):
+        raise ValueError(f"expected k between 1 and the {len(train_x)} training points, got {k}")
     gallery, asked = (normalize(x.detach().float().cpu()) for x in (train_x, test_x))
-    nearest = (asked @ gallery.T).argmax(dim=1).numpy()
-    return float((train_y[nearest] == test_y).mean())
+    nearest = (asked @ gallery.T).topk(k, dim=1).indices.numpy()
+    return float((train_y[nearest] == test_y[:, None]).mean())

@@ -166,51 +166,25 @@ def labels_stages() -> Figure:
 
 @figure
 def labels_neighbours() -> Figure:
-    names = {"frozen": "not trained", "own view": "own view", "L_in": "mean inside", "SupCon": "SupCon"}
-    groups = {shown: measured(LESSON, f"{name}.neighbours") for name, shown in names.items()}
-    groups["cross entropy"] = measured(LESSON, "cross entropy.neighbours")
-    fig = one_each({"share of the five neighbours with the same emotion": groups}, (10.8, 3.9))
-    fig.axes[0].axvline(1 / 32, color=ink(), linewidth=1.5, linestyle=":")
-    fig.axes[0].text(1 / 32, -0.62, " chance", fontsize=14, va="bottom")
+    names = {"words alone": "words, public.body", "not trained": "untrained, public.body"}
+    for name in ("cross entropy", "SupCon"):
+        names |= {f"{name}, {part}": f"{name}, public.{part}" for part in ("body", "head")}
+    groups = {shown: measured(LESSON, f"{name}.neighbours") for shown, name in names.items()}
+    fig = one_each({"% of the five neighbours with the same emotion": groups}, (10.8, 4.3))
+    fig.axes[0].axvline(100 / 32, color=ink(), linewidth=1.5, linestyle=":")
+    fig.axes[0].text(100 / 32, -0.62, " chance", fontsize=14, va="bottom")
     return plots.describe(fig, f"{fig.alt} A dotted line marks chance, 1 in 32.")
-
-
-def sweep(name: str, option: str) -> dict[float, list[float]]:
-    """Accuracies at whatever values of an option the lesson tried."""
-    prefix = f"{name}.{option}."
-    record = results.recorded(LESSON).found
-    found = {float(k.removeprefix(prefix)): e["values"] for k, e in record.items() if k.startswith(prefix)}
-    return dict(sorted(found.items()))
 
 
 @figure
 def labels_steady() -> Figure:
-    names = ("SupCon", "cross entropy", "frozen")
-    options = {"chosen": "labels for each emotion", "lr": "learning rate"}
-    options = {option: told for option, told in options.items() if sweep("SupCon", option)}
-    fig, axes = plt.subplots(1, 1 + len(options), figsize=(12.0, 4.2))
-    alt = []
-    for n, name in enumerate(names):
-        lost = measured(LESSON, f"{name}.lost")
-        look = {"marker": plots.MARKERS[n], "color": plots.COLOURS[n]}
-        axes[0].scatter(lost, [n] * len(lost), s=80, alpha=0.8, **look)
-        axes[0].plot([np.mean(lost)] * 2, [n - 0.3, n + 0.3], color=plots.COLOURS[n], linestyle="-")
-        alt.append(f"{name} loses {results.number(np.mean(lost), digits=2)} of its accuracy to typos and lost words")
-        for ax, (option, told) in zip(axes[1:], options.items(), strict=True):
-            if found := sweep(name, option):
-                middle, bar = [np.mean(v) for v in found.values()], [np.std(v, ddof=1) for v in found.values()]
-                ax.errorbar(list(found), middle, bar, capsize=5, linestyle=plots.DASHES[n], label=name, **look)
-                ax.set(xscale="log", xlabel=told, xticks=list(found), xticklabels=map(results.number, found))
-                ax.minorticks_off()
-                ax.locator_params(axis="y", nbins=5)
-                alt.append(f"{name} by {told}: " + ", ".join(map(results.number, middle)))
-    axes[0].set(yticks=range(3), yticklabels=names, ylim=(2.6, -0.6), xlabel="share of accuracy lost")
-    axes[0].set_title("half the words spoilt")
-    for ax in axes[1:]:
-        ax.set_title("accuracy")
-    if options:
-        axes[1].legend(fontsize=14, handlelength=2.2)
-    return plots.describe(fig, f"Three methods, mean and standard deviation over seeds. {'; '.join(alt)}.")
+    panels: dict[str, dict[str, list[float]]] = {}
+    for kind in ("misspelt", "dropped"):
+        for name, shown in {"untrained": "not trained", "cross entropy": "cross entropy", "SupCon": "SupCon"}.items():
+            hurt, whole = (measured(LESSON, f"{name}, public.{key}") for key in (kind, "body.probe"))
+            lost = [100 * (1 - after / before) for after, before in zip(hurt, whole, strict=True)]
+            panels.setdefault(f"% of accuracy lost, words {kind}", {})[shown] = lost
+    return one_each(panels, (12.0, 3.6))
 
 
 NAMES, FINE, BROAD = ("sad", "ashamed", "proud", "joyful"), np.arange(4).repeat(4), np.arange(2).repeat(8)

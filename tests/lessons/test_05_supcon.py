@@ -1,6 +1,8 @@
 """What lesson 5 has its readers write is what the package computes, values and gradients."""
 
 import math
+import types
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -77,3 +79,28 @@ def test_the_mask_has_no_one_for_their_own_positive(lesson):
     labels = torch.tensor([4, 2, 4, 4])
     expected = torch.tensor([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0]], dtype=torch.bool)
     assert torch.equal(lesson["positive_mask"](labels), expected)
+
+
+@pytest.mark.parametrize("classes", [8, 32])
+def test_a_batch_has_as_many_texts_of_each_of_its_labels(lesson, classes):
+    y = torch.arange(32).repeat(10)
+    rows = lesson["batches"](y, SimpleNamespace(classes=classes))(torch.Generator().manual_seed(0))
+    assert len(rows.unique()) == 64, "no text comes twice"
+    labels, count = y[rows].unique(return_counts=True)
+    assert len(labels) == classes
+    assert set(count.tolist()) == {64 // classes}
+
+
+@pytest.mark.parametrize("loss", ["SupCon", "L_in", "cross entropy"])
+def test_what_trains_is_the_loss_that_was_asked_for(lesson, batch, loss):
+    x, y = batch
+    space = lesson | {"device": "cpu"}
+    loss_of = types.FunctionType(lesson["loss_of"].__code__, space)
+    found = loss_of(lambda texts: x[[int(text) for text in texts]], torch.arange(11),
+                    SimpleNamespace(texts=[str(i) for i in range(11)], y=y), loss)  # fmt: skip
+    function = {
+        "SupCon": lambda: losses.sup_con_loss(x.float(), y, temperature=0.1),
+        "L_in": lambda: lesson["sup_con_in"](x.float(), y, temperature=0.1),
+        "cross entropy": lambda: F.cross_entropy(x.float(), y),
+    }[loss]
+    torch.testing.assert_close(found, function())

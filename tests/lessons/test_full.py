@@ -30,9 +30,7 @@ CUT = {
     "03_info_nce": ONCE
     | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
     "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
-    "05_supcon": ONCE
-    | {"encoder": "tiny", "max_length": 32, "examples": 700, "steps": 2, "batch_size": 64, "few": [2],
-       "tune_seeds": [0], "tune_steps": 1},
+    "05_supcon": {"seeds": [0], "variants": ["words", "untrained", "SupCon"]},
     "06_label_aware": {"seeds": [0], "variants": ["label-aware, ours", "SupCon, ED fear"]},
     "07_twin_loss": ONCE
     | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
