@@ -35,8 +35,7 @@ CUT = {
        "tune_seeds": [0], "tune_steps": 1},
     "06_label_aware": ONCE
     | {"encoder": "tiny", "limit": 160, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
-    "07_twin_loss": ONCE
-    | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
+    "07_twin_loss": {"seeds": [0], "variants": ["Twin Loss, short"], "scored": ["sts/test"], "compared": ["sts/test"]},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not
 
