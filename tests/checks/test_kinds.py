@@ -161,8 +161,8 @@ def test_the_labs_show_what_they_are_for():
 
 
 def test_free_twins_meet_unless_a_goal_keeps_them_apart():
-    gap = lambda *arguments, **options: losses.twin_margin(*labs.on_circle(labs.free_twins(*arguments, **options))).mean()
-    born, alone, friction, spring = gap(0.0, steps=0), gap(0.0), gap(10.0, step_before=True), gap(10.0)
+    moved = (labs.free_twins(0.0, steps=0), labs.free_twins(0.0), labs.free_twins(10.0, step_before=True),
+             labs.free_twins(10.0))  # fmt: skip
+    born, alone, friction, spring = (losses.twin_margin(*labs.on_circle(angle)).mean() for angle in moved)
     assert alone < 0.05 * born
     assert alone < 0.2 * born < friction < 0.8 * born < 0.9 * born < spring
-
