@@ -14,8 +14,8 @@ DECAY, BATCHES = 0.7, 4  # the lesson's queue
 KINDS = {"paraphrased": "twins written by a person", "reworded": "twins made by rule"}
 PARTS = {"both twins": "both twins", "Twin Loss": "Twin Loss, step before", "measured once": "Twin Loss, once",
          "goal zero": "goal zero"}  # fmt: skip
-QUEUES = {"no queue": "no queue", "k 16, plain": "16 batches, plain",
-          "k 16, fading": "16 batches, fading"}  # fmt: skip
+QUEUES = {"k 0, decay 0.7": "no queue", "k 16, decay 1.0": "16 batches, plain",
+          "k 16, decay 0.7": "16 batches, fading"}  # fmt: skip
 
 
 def values(key: str) -> list[float]:
@@ -60,7 +60,7 @@ def twins_born() -> Figure:
         axes[1].text(value, row, f" {results.number(value, digits=2)}", va="center", fontsize=16)
     axes[1].set(xlabel="distance, strangers = 1", xlim=(0, 1))
     axes[1].invert_yaxis()
-    axes[1].set_title("how far the cured encoder puts a sentence from …", fontsize=17)
+    axes[1].set_title("from a sentence, to the cured encoder", fontsize=17)
     told = ", ".join(f"{name} {results.number(value, digits=2)}" for name, value in far.items())
     return plots.describe(
         fig,
