@@ -11,7 +11,7 @@ from ._drawing import bare, figure, ink, on_circle, recorded
 
 LESSON = "07_twin_loss"
 DECAY, BATCHES = 0.7, 4  # the lesson's queue
-KINDS = {"paraphrased": "twins written by a person", "reworded": "twins made by rule"}
+KINDS = {"paraphrased": "paraphrases as twins", "reworded": "twins made by rule"}
 PARTS = {"both twins": "both twins", "Twin Loss": "Twin Loss, step before", "measured once": "Twin Loss, once",
          "goal zero": "goal zero"}  # fmt: skip
 QUEUES = {"k 0, decay 0.7": "no queue", "k 16, decay 1.0": "16 batches, plain",
