@@ -18,6 +18,10 @@ import re
 import torch
 from torch import Tensor
 
+_CLAUSE = r"(?:(?! and )[^,;:?.])+"
+_WHEN = "because|although|while|when|until|unless"
+_CLAUSE_FIRST = re.compile(rf"({_WHEN}|if|after|before) ({_CLAUSE}), ({_CLAUSE})\.", re.I)
+_CLAUSE_LAST = re.compile(rf"((?:the|an?|he|she|we|it|my|his|her) {_CLAUSE}) ({_WHEN}) ({_CLAUSE})\.", re.I)
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # a finger that slips hits the key to the left or right
 
 
@@ -103,6 +107,23 @@ def synonyms(sentence: str, rng: random.Random, *, share: float = 0.3) -> str:
             words[i - 1] = words[i - 1][0] + ("n" if new[0] in "aeiou" else "")
         words[i] = before + (new[0].upper() + new[1:] if core[0].isupper() else new) + after
     return " ".join(words)
+
+
+def reorder_clauses(sentence: str, rng: random.Random) -> str:
+    """The sentence with main and subordinate clause exchanged: *Because A, B.* ↔ *B because A.*
+
+    Only where a rule of thumb is safe: one sentence of two clauses, no *and* in either, no other comma; a clause moves
+    to the front if the main clause begins with an article or a pronoun. Any other sentence is returned as it is.
+    Nothing is drawn: ``rng`` is taken so that one view can stand for another. Errors as in :func:`crop`.
+    """
+    text = " ".join(_words(sentence, rng))
+    if found := _CLAUSE_FIRST.fullmatch(text):
+        word, clause, main = found.groups()
+        return f"{main[0].upper()}{main[1:]} {word.lower()} {clause}."
+    if found := _CLAUSE_LAST.fullmatch(text):
+        main, word, clause = found.groups()
+        return f"{word.capitalize()} {clause}, {main[0].lower()}{main[1:]}."
+    return text
 
 
 def shuffle_words(sentence: str, rng: random.Random) -> str:

@@ -390,6 +390,8 @@ def class_cosines(vectors: Mapping[str, object], labels) -> Figure:
 _OWN = {
     "untrained": "#7F7F7F", "dropout": COLOURS[0], "same mask": COLOURS[7], "labels": COLOURS[2], "SupCon": COLOURS[1],
     "cross entropy": COLOURS[4], "label-aware": COLOURS[3], "Twin Loss": COLOURS[5],
+    "SimCSE": COLOURS[0], "both twins": COLOURS[6], "measured once": COLOURS[2], "goal zero": COLOURS[1],
+    "IFCL": COLOURS[5], "cured": "#7F7F7F",
     "random": COLOURS[6], "words": COLOURS[6], "all": COLOURS[4], "semi-hard": COLOURS[0], "hard": COLOURS[1],
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from clt.augment import (
     delete_words,
     feature_cutoff,
     mask_words,
+    reorder_clauses,
     shuffle_words,
     synonyms,
     token_cutoff,
@@ -192,6 +193,27 @@ def test_synonyms_exchange_the_share_of_all_words_and_at_least_one():
     assert {changed(view) for view in many(synonyms, sentence, share=1.0)} == {8}, "all that the table knows"
     assert {changed(view) for view in many(synonyms, sentence, share=0.001)} == {1}
     assert set(many(synonyms, "The of and.", share=1.0)) == {"The of and."}, "nothing to exchange"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Because of ash in the air, planes stayed down.", "Planes stayed down because of ash in the air."),
+        ("The cake sank because I opened the oven.", "Because I opened the oven, the cake sank."),
+        ("It is valid although nobody signed it.", "Although nobody signed it, it is valid."),
+        ("Before they fight, both girls greet each other.", "Both girls greet each other before they fight."),
+        ("She sold her car and now borrows one when she needs it.", None),  # needs it: when she borrows
+        ("He asked me if the train had left.", None),  # no condition
+        ("Dad shouted because the dog barked.", None),  # Dad keeps his capital
+        ("It rained. We stayed in because of that.", None),
+        ("The shop, they say, closed because of debts.", None),
+        ("Who left when the lights went out?", None),
+    ],
+)
+def test_clauses_change_places_only_where_the_rule_is_safe(before, after):
+    rng = random.Random(0)
+    assert reorder_clauses(before, rng) == (after or before)
+    assert rng.getstate() == random.Random(0).getstate()
 
 
 def test_names_are_left_alone():

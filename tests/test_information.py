@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clt.losses import info_nce_loss
-from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound
+from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound, tuned_bound
 from clt.similarity import cosine_similarity
 
 BOUNDS = [info_nce_bound, nwj_bound, dv_bound, lambda s: mine_bound(s)[0], smile_bound]
@@ -75,6 +75,17 @@ def test_the_info_nce_bound_is_log_n_minus_the_loss():
     x, y = torch.randn(2, 32, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     scores = cosine_similarity(x, y) / 0.07
     assert info_nce_bound(scores).item() == pytest.approx(math.log(32) - info_nce_loss(x, y).item(), rel=1e-12)
+
+
+def test_the_tuned_bound_is_the_best_of_its_temperatures():
+    x, noise = torch.randn(2, 32, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scores = cosine_similarity(x, x + noise)
+    bounds = [info_nce_bound(scores / tau).item() for tau in (0.05, 0.1, 0.2, 0.5)]
+    assert tuned_bound(x, x + noise, (0.05, 0.1, 0.2, 0.5)).item() == pytest.approx(max(bounds))
+    assert tuned_bound(x, x + noise, [0.5]).item() == pytest.approx(bounds[-1])
+    assert max(bounds) > min(bounds) + 0.1
+    with pytest.raises(ValueError, match="at least one temperature"):
+        tuned_bound(x, x, [])
 
 
 def test_which_bounds_a_constant_moves(scores):

@@ -85,6 +85,24 @@ def test_the_length_of_the_embeddings_does_not_count(scale):
     assert metrics.anisotropy(x * scale).item() == approx(metrics.anisotropy(x).item())
 
 
+def test_against_strangers_is_a_distance_in_units_of_that_of_strangers():
+    x, y = cloud(6, 4), cloud(6, 4, seed=1)
+    pairs = sum(1 - torch.cosine_similarity(a, b, dim=0).item() for a, b in zip(x, y, strict=True)) / 6
+    others = [1 - torch.cosine_similarity(x[i], x[j], dim=0).item() for i in range(6) for j in range(6) if i != j]
+    assert metrics.against_strangers(x, y).item() == approx(pairs / (sum(others) / 30))
+    assert metrics.against_strangers(x, 3 * x).item() == approx(0, abs=1e-12)
+    many, strangers = cloud(400, 3), cloud(400, 3, seed=1)
+    assert metrics.against_strangers(many, strangers).item() == approx(1, abs=0.1)
+
+
+def test_a_narrower_cone_leaves_the_distance_against_strangers():
+    x, y = cloud(400, 50), cloud(400, 50, seed=1)
+    y = x + 0.3 * y
+    wide, narrow = (metrics.against_strangers(x + shift, y + shift).item() for shift in (0.0, 3.0))
+    assert metrics.alignment(x + 3, y + 3) < 0.2 * metrics.alignment(x, y)
+    assert narrow == approx(wide, rel=0.1)
+
+
 def test_gradcheck():
     assert torch.autograd.gradcheck(metrics.alignment, (cloud(4, 3).requires_grad_(), cloud(4, 3, 1).requires_grad_()))
     assert torch.autograd.gradcheck(metrics.uniformity, cloud(4, 3).requires_grad_())
@@ -99,6 +117,11 @@ def test_half_precision_is_computed_in_float32(dtype):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(metric(*inputs), found)
         assert found.item() == approx(metric(*(i.double() for i in inputs)).item(), rel=1e-4)
+
+
+def test_pairs_of_unequal_shapes_have_no_distance():
+    with pytest.raises(ValueError, match=r"one shape, got \(3, 2\) and \(2, 2\)"):
+        metrics.against_strangers(torch.ones(3, 2), torch.ones(2, 2))
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0])
@@ -119,6 +142,7 @@ def test_a_pair_that_coincides_has_no_pull(alpha):
         lambda: metrics.alignment(torch.ones(0, 2), torch.ones(0, 2)),
         lambda: metrics.uniformity(torch.ones(1, 2)),
         lambda: metrics.anisotropy(torch.ones(4)),
+        lambda: metrics.against_strangers(torch.ones(1, 2), torch.ones(1, 2)),
     ],
 )
 def test_wrong_shapes_say_what_came(call):

@@ -43,7 +43,7 @@ def test_there_are_notebooks():
 
 
 # These lessons still have the form of the first edition: longer cells, fewer words, wider code.
-FIRST_EDITION = ("07_twin_loss",)
+FIRST_EDITION = ()
 
 
 def test_size(notebook):

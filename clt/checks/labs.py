@@ -245,6 +245,36 @@ def pushes(weights: Sequence[float], *, factor: bool = True, temperature: float 
     return dict(zip(CLASSES, (share * (weights[0] if factor else 1.0)).tolist(), strict=True))
 
 
+def free_twins(twin_weight: float, *, step_before: bool = False, steps: int = 100) -> Tensor:
+    """Twelve points that move freely on a circle, drawn by InfoNCE and ``twin_weight`` times the Twin Loss.
+
+    Args:
+        twin_weight: of the Twin Loss.
+        step_before: whether the margin is that of the step before; else it is measured once, before the first.
+        steps: of gradient descent; 0 leaves the points where they are born.
+
+    Returns:
+        ``(3, 4)`` angles: four sentences, their identical twins, their fraternal twins.
+    """
+    where = torch.tensor([0.3, 1.9, 3.4, 5.0])
+    angle = torch.stack([where, where + 0.14, where + torch.tensor([0.7, 0.5, 0.8, 0.45])]).requires_grad_()
+    margin = losses.twin_margin(*on_circle(angle))
+    optimizer = torch.optim.Adam([angle], lr=0.05)
+    for _ in range(steps):
+        loss = losses.ifcl_loss(*on_circle(angle), margin, temperature=0.5, twin_weight=twin_weight)
+        if step_before:
+            margin = losses.twin_margin(*on_circle(angle))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return angle.detach()
+
+
+def on_circle(angle: Tensor) -> Tensor:
+    """The points ``(…, 2)`` of a circle of radius 1 at the given angles."""
+    return torch.stack([angle.cos(), angle.sin()], dim=-1)
+
+
 def _encoder(width: int, out: int, generator: torch.Generator, scale: float, *, centre: float = 0.0) -> nn.Sequential:
     encoder = nn.Sequential(nn.Linear(width, 32), nn.Tanh(), nn.Linear(32, out)).double()
     with torch.no_grad():

@@ -22,7 +22,9 @@ def twin_margin(anchor: Tensor, identical: Tensor, fraternal: Tensor) -> Tensor:
     .. math:: M_i = e^{\cos(h_i, h_i^+)} - e^{\cos(h_i, h_i^-)}
 
     Args:
-        anchor, identical, fraternal: embeddings, all ``(N, D)``, normalised inside: those of the step before.
+        anchor, identical, fraternal: embeddings, all ``(N, D)``, normalised inside, as an earlier encoder gives them:
+            that of the step before ("each M depends on the previous step"); measured once, before training, is the
+            ablation of lesson 07.
 
     Returns:
         ``(N,)``, without a gradient.
@@ -40,13 +42,13 @@ def twin_margin(anchor: Tensor, identical: Tensor, fraternal: Tensor) -> Tensor:
 def twin_loss(
     anchor: Tensor, identical: Tensor, fraternal: Tensor, margin: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
-    r"""The gap between identical and fraternal twins must stay what it was.
+    r"""The gap between identical and fraternal twins must stay what it was one step before.
 
     .. math:: \ell_i = \big| e^{\cos(h_i, h_i^+)} - e^{\cos(h_i, h_i^-)} - M_i \big|
 
     Args:
         anchor, identical, fraternal: embeddings, all ``(N, D)``, normalised inside.
-        margin: M, ``(N,)``, from :func:`twin_margin`; no gradient flows into it.
+        margin: M, ``(N,)``, from :func:`twin_margin` of the step before; no gradient flows into it.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
 
     Returns:
@@ -86,7 +88,7 @@ def ifcl_loss(
 
     Args:
         anchor, identical, fraternal: embeddings, all ``(N, D)``, normalised inside.
-        margin: M, ``(N,)``, from :func:`twin_margin`.
+        margin: M, ``(N,)``, from :func:`twin_margin` of the step before.
         queue: the negatives H and their weights p; push the batch after the loss, not before.
         temperature: τ.
         twin_weight: λ, at least 0.

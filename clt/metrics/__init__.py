@@ -1,11 +1,12 @@
 """How good is a representation? Its geometry on the sphere, and what a simple model can do with it."""
 
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
-from clt.metrics.geometry import alignment, anisotropy, class_plane, uniformity
-from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound
+from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, uniformity
+from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound, tuned_bound
 from clt.metrics.maps import knn_accuracy, trustworthiness
 
 __all__ = [
+    "against_strangers",
     "alignment",
     "anisotropy",
     "class_plane",
@@ -19,5 +20,6 @@ __all__ = [
     "smile_bound",
     "sts_spearman",
     "trustworthiness",
+    "tuned_bound",
     "uniformity",
 ]

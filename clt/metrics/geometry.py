@@ -86,6 +86,27 @@ def anisotropy(x: Tensor) -> Tensor:
     return (unit.sum(0).square().sum() - len(x)) / (len(x) * (len(x) - 1))
 
 
+@full_precision
+def against_strangers(x: Tensor, y: Tensor) -> Tensor:
+    r"""How far a pair is apart, in units of how far unrelated rows are: 0 for the same direction, 1 for strangers.
+
+    .. math:: \frac{1 - \frac{1}{N} \sum_i \cos(x_i, y_i)}{1 - \frac{1}{N(N-1)} \sum_{i \ne j} \cos(x_i, x_j)}
+
+    A plain cosine distance grows whenever training spreads all embeddings; this ratio does not.
+
+    Args:
+        x, y: ``(N, D)``, row i of one belongs to row i of the other; N at least 2.
+
+    Raises:
+        ValueError: if the shapes differ, or there are fewer than two rows.
+    """
+    _at_least_two(x)
+    if x.shape != y.shape:
+        raise ValueError(f"x and y should have one shape, got {tuple(x.shape)} and {tuple(y.shape)}")
+    pairs = (normalize(x) * normalize(y)).sum(dim=1).mean()
+    return (1 - pairs) / (1 - anisotropy(x))
+
+
 def _at_least_two(x: Tensor) -> None:
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected an (N, D) tensor with N of at least 2, got {tuple(x.shape)}")

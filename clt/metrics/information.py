@@ -9,12 +9,13 @@ a variance that grows with e^I (McAllester and Stratos, 2020).
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.similarity import full_precision
+from clt.similarity import cosine_similarity, full_precision
 
 
 @full_precision
@@ -36,6 +37,27 @@ def info_nce_bound(scores: Tensor) -> Tensor:
     """
     _check(scores)
     return math.log(len(scores)) + (scores.diagonal() - scores.logsumexp(dim=1)).mean()
+
+
+def tuned_bound(x: Tensor, y: Tensor, temperatures: Sequence[float] = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5)) -> Tensor:
+    r"""The InfoNCE bound with the critic cos(x_i, y_j) / τ, at the temperature of those given at which it is largest.
+
+    Each of them gives a lower bound, so the largest is the closest. One temperature for all encoders would compare
+    critics: in a narrow cone all candidates look alike at a temperature that suits a wide one.
+
+    Args:
+        x, y: ``(N, D)``, row i of one belongs to row i of the other; N at least 2.
+        temperatures: τ, at least one.
+
+    Raises:
+        ValueError: as :func:`info_nce_bound`, or if no temperature is given.
+
+    Source: van den Oord, Li and Vinyals (2018), section 2.3, for the bound.
+    """
+    if not temperatures:
+        raise ValueError("expected at least one temperature, got none")
+    cosines = cosine_similarity(x, y)
+    return torch.stack([info_nce_bound(cosines / temperature) for temperature in temperatures]).max()
 
 
 @full_precision

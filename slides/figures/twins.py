@@ -1,44 +1,41 @@
 """Figures of the fourth deck: twins, and a queue that forgets."""
 
-import copy
-import random
-from functools import cache
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from clt import augment, data, losses, plots, results
+from clt import losses, plots, results
 
-from ._drawing import bare, encoder, figure, ink, on_circle
-from .labels import measured, one_each
+from ._drawing import bare, figure, ink, on_circle, recorded
 
 LESSON = "07_twin_loss"
-DECAY, BATCHES, TRAINED = 0.7, 4, 1  # the lesson's: of the queue, and layers that it trains, in which dropout acts
-PARTS = {"untrained": "not trained", "SimCSE": "SimCSE", "no Twin Loss": "without Twin Loss",
-         "no queue": "without queue", "IFCL": "IFCL"}  # fmt: skip
-QUEUES = {"neither": "no queue", "no Twin Loss": "short, fading",
-          "epoch, fading": "long, fading", "epoch, plain": "long, plain"}  # fmt: skip
+DECAY, BATCHES = 0.7, 4  # the lesson's queue
+KINDS = {"paraphrased": "paraphrases", "reworded": "by rule"}
+PARTS = {"both twins": "both twins", "Twin Loss": "Twin Loss, step before", "measured once": "Twin Loss, once",
+         "goal zero": "goal zero"}  # fmt: skip
+QUEUES = {"k 0, decay 0.7": "no queue", "k 16, decay 1.0": "16 batches, plain",
+          "k 16, decay 0.7": "16 batches, fading"}  # fmt: skip
 
 
-def fusion(sentence: str, rng: random.Random) -> str:
-    """Lesson 07's reading of the fusion augmentation."""
-    return augment.synonyms(augment.crop(sentence, rng, keep=0.85), rng)
+def values(key: str) -> list[float]:
+    """One number per seed, as lesson 07 recorded it under ``key``."""
+    return recorded(LESSON, key)["values"]
 
 
-@cache
-def innate() -> np.ndarray:
-    """The margins of lesson 07's held-out sentences, before any training."""
-    rows = data.load("nli", "dev")
-    held = [sentence for column in ("premise", "entailment", "neutral") for sentence in rows[column]][:100]
-    other = [fusion(sentence, random.Random(i)) for i, sentence in enumerate(held)]
-    model = copy.deepcopy(encoder()).eval()
-    model.model.encoder.layer[-TRAINED:].train()
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(0)
-        tokens = model.tokenize(held)
-        return losses.twin_margin(model(tokens), model(tokens), model(model.tokenize(other))).numpy()
+def side_by_side(panels: dict[str, dict[str, list[float]]], size: tuple[float, float]) -> Figure:
+    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean."""
+    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, (what, groups) in zip(axes[0], panels.items(), strict=True):
+        plots.seeds(groups, xlabel=what, ax=ax)
+        ax.locator_params(axis="x", nbins=4)
+    return plots.describe(fig, fig.alt.lstrip(": ").replace(". : ", ". ").capitalize())
+
+
+def methods(kind: str, measure: str) -> dict[str, list[float]]:
+    """SimCSE and what was trained with one kind of fraternal twin."""
+    rows = {"SimCSE": values(f"SimCSE.{measure}")}
+    return rows | {shown: values(f"{kind}: {name}.{measure}") for name, shown in PARTS.items()}
 
 
 @figure
@@ -55,16 +52,20 @@ def twins_born() -> Figure:
         axes[0].plot([], [], markerfacecolor="none" if mark == "o" else ink(), **look)
     axes[0].legend(loc="center", fontsize=15)
     bare(axes[0])
-    margins = innate()
-    axes[1].hist(margins, bins=30, color=plots.COLOURS[0])
-    axes[1].locator_params(axis="x", nbins=5)
-    axes[1].set(xlabel="innate margin", ylabel="sentences")
-    axes[1].set_title("before training, each sentence its own", fontsize=17)
-    low, mean, high = (results.number(x, digits=2) for x in (margins.min(), margins.mean(), margins.max()))
+    shown = {"fraternal / strangers": "its rewording", "paraphrase / strangers": "its paraphrase",
+             "changed / strangers": "one fact changed"}  # fmt: skip
+    far = {name: np.mean(values(f"cured.{key}")) for key, name in shown.items()}
+    axes[1].barh(list(far), list(far.values()), color=plots.COLOURS[0], height=0.55)
+    for row, value in enumerate(far.values()):
+        axes[1].text(value, row, f" {results.number(value, digits=2)}", va="center", fontsize=16)
+    axes[1].set(xlabel="distance, strangers = 1", xlim=(0, 1))
+    axes[1].invert_yaxis()
+    axes[1].set_title("from a sentence, to the cured encoder", fontsize=17)
+    told = ", ".join(f"{name} {results.number(value, digits=2)}" for name, value in far.items())
     return plots.describe(
         fig,
-        f"""Left: three stars on a circle, each with a ring close by and a triangle farther off. Right: histogram of
-        {len(margins)} innate margins, from {low} to {high}, {mean} on average.""",
+        f"""Left: three stars on a circle, each with a ring close by and a triangle farther off. Right: bars of the
+        distance of a sentence to other sentences, where strangers are 1: {told}.""",
     )
 
 
@@ -100,11 +101,9 @@ def twins_spring() -> Figure:
 
 @figure
 def twins_kept() -> Figure:
-    drift = {shown: measured(LESSON, f"drift.{name}") for name, shown in PARTS.items()}
-    strangers = {shown: measured(LESSON, f"strangers.{name}") for name, shown in PARTS.items()}
-    margin = {shown: measured(LESSON, f"margin.{name}") for name, shown in PARTS.items()}
-    panels = {"mean margin": margin, "drift of a margin": drift, "squared distance of strangers": strangers}
-    return one_each(panels, (12.0, 3.9))
+    panels = {"paraphrases, strangers = 1": methods("paraphrased", "paraphrase / strangers")}
+    panels |= {f"Spearman × 100, {shown}": methods(kind, "sts/test") for kind, shown in KINDS.items()}
+    return side_by_side(panels, (12.4, 3.9))
 
 
 @figure
@@ -134,20 +133,19 @@ def twins_queue() -> Figure:
 
 @figure
 def twins_forgetting() -> Figure:
-    found = results.recorded(LESSON).found
-    names = {name: shown for name, shown in QUEUES.items() if f"strangers.{name}" in found}
-    strangers = {shown: measured(LESSON, f"strangers.{name}") for name, shown in names.items()}
-    sts = {shown: [100 * v for v in measured(LESSON, f"sts.{name}")] for name, shown in names.items()}
-    return one_each({"squared distance of strangers": strangers, "Spearman × 100 on sts": sts}, (11.8, 3.7))
+    found = {key: {shown: values(f"cone: {name}.{key}") for name, shown in QUEUES.items()}
+             for key in ("uniformity", "sts/test")}  # fmt: skip
+    return side_by_side({"uniformity (lower: wider)": found["uniformity"], "Spearman × 100 on sts": found["sts/test"]},
+                        (11.8, 3.3))  # fmt: skip
 
 
 @figure
 def twins_information() -> Figure:
-    names = {name: PARTS[name] for name in ("untrained", "SimCSE", "no Twin Loss", "IFCL")}
-    task, best = (
-        {shown: measured(LESSON, f"{key}.{name}") for name, shown in names.items()}
-        for key in ("task", "task, best critic")
-    )
-    return one_each(
-        {"bound (nats), critic as in the loss": task, "bound (nats), critic of its choice": best}, (11.8, 3.3)
+    names = {"untrained": "not trained", "SimCSE": "SimCSE", "reworded: both twins": "both twins",
+             "reworded: Twin Loss": "Twin Loss"}  # fmt: skip
+    task = {critic: {shown: values(f"{name}.task {critic}") for name, shown in names.items()}
+            for critic in ("fixed", "tuned")}  # fmt: skip
+    return side_by_side(
+        {"bound (nats), critic as in the loss": task["fixed"], "bound (nats), critic tuned": task["tuned"]},
+        (11.8, 3.3),
     )

@@ -7,7 +7,7 @@ import torch
 from right import algorithms
 from solutions import SOLUTIONS
 
-from clt import checks
+from clt import checks, losses
 from clt.checks import Counts, labs, sampling
 
 EXERCISES = checks._EXERCISES
@@ -158,3 +158,11 @@ def test_the_labs_show_what_they_are_for():
     without, with_it = (labs.twins(weight, steps) for weight, steps in ((0.0, 25), (3.0, 41)))
     assert abs(without.uniformity - with_it.uniformity) < 0.05
     assert with_it.gap < without.gap - 0.1, "at equal uniformity the Twin Loss still keeps the gap"
+
+
+def test_free_twins_meet_unless_a_goal_keeps_them_apart():
+    moved = (labs.free_twins(0.0, steps=0), labs.free_twins(0.0), labs.free_twins(10.0, step_before=True),
+             labs.free_twins(10.0))  # fmt: skip
+    born, alone, friction, spring = (losses.twin_margin(*labs.on_circle(angle)).mean() for angle in moved)
+    assert alone < 0.05 * born
+    assert alone < 0.2 * born < friction < 0.8 * born < 0.9 * born < spring

@@ -32,8 +32,7 @@ CUT = {
     "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
     "05_supcon": {"seeds": [0], "variants": ["words", "untrained", "SupCon"]},
     "06_label_aware": {"seeds": [0], "variants": ["label-aware, ours", "SupCon, ED fear"]},
-    "07_twin_loss": ONCE
-    | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
+    "07_twin_loss": {"seeds": [0], "variants": ["Twin Loss, short"], "scored": ["sts/test"], "compared": ["sts/test"]},
     "08_seeing": {"seeds": [0], "encoder": "tiny",
                   "families": ["weight decay 0.0", "weight decay 0.003", "4 held out", "no push, decay 0.001"],
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
