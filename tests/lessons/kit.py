@@ -38,10 +38,10 @@ def lesson(stem: str) -> dict:
             continue
         for node in ast.parse(source).body:
             defines = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
-            value = isinstance(node, ast.Assign) and (
+            value = isinstance(node, ast.Assign | ast.AugAssign) and (
                 "checks.choose" not in ast.unparse(node)
                 if "solution" in tags
-                else ast.unparse(node.targets[0]).endswith("_solution")
+                else ast.unparse(node).partition(" = ")[0].endswith("_solution")
             )
             if defines or value or "parameters" in tags:
                 with suppress(NameError):  # made from what the lesson computed: it is not here
