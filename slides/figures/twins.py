@@ -60,7 +60,7 @@ def twins_born() -> Figure:
         axes[1].text(value, row, f" {results.number(value, digits=2)}", va="center", fontsize=16)
     axes[1].set(xlabel="distance, strangers = 1", xlim=(0, 1))
     axes[1].invert_yaxis()
-    axes[1].set_title("from a sentence, to the cured encoder", fontsize=17)
+    axes[1].set_title("from a sentence to …", fontsize=17)
     told = ", ".join(f"{name} {results.number(value, digits=2)}" for name, value in far.items())
     return plots.describe(
         fig,
