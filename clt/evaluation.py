@@ -96,6 +96,29 @@ def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: S
     return 100 * (found == torch.arange(len(queries))).float().mean().item()
 
 
+def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wrong: Sequence[Sequence[str]]) -> float:
+    """The share, in per cent, of right answers that are nearer to their query than each of its wrong ones.
+
+    Args:
+        encoder: what gives the vectors.
+        queries: N sentences.
+        right, wrong: for each query its right and its wrong answers, one or more of each.
+
+    Raises:
+        ValueError: if there is no query, the three differ in length, a query has no right or no wrong answer, or a
+            vector is not finite.
+    """
+    if not queries or not all(right) or not all(wrong):
+        raise ValueError("expected at least one query, with at least one right and one wrong answer each")
+    rows = list(zip(queries, right, wrong, strict=True))
+    z = F.normalize(_encode(encoder, [s for query, *answers in rows for s in (query, *answers[0], *answers[1])]), dim=1)
+    found = []
+    for (_, good, bad), part in zip(rows, z.split([1 + len(good) + len(bad) for _, good, bad in rows]), strict=True):
+        scores = part[1:] @ part[0]
+        found.append(scores[: len(good)] > scores[len(good) :].max())
+    return 100 * torch.cat(found).float().mean().item()
+
+
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
     """The share of words that two sentences have in common, pair by pair: a score that needs no encoder.
 
