@@ -99,6 +99,8 @@ def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: S
 def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wrong: Sequence[Sequence[str]]) -> float:
     """The share, in per cent, of right answers that are nearer to their query than each of its wrong ones.
 
+    Where a right answer is as near as the nearest wrong ones, chance decides: it counts as one part of as many as tie.
+
     Args:
         encoder: what gives the vectors.
         queries: N sentences.
@@ -115,8 +117,9 @@ def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wron
     found = []
     for (_, good, bad), part in zip(rows, z.split([1 + len(good) + len(bad) for _, good, bad in rows]), strict=True):
         scores = part[1:] @ part[0]
-        found.append(scores[: len(good)] > scores[len(good) :].max())
-    return 100 * torch.cat(found).float().mean().item()
+        nearest, ties = scores[len(good) :].max(), (scores[len(good) :] == scores[len(good) :].max()).sum()
+        found.append((scores[: len(good)] > nearest) + (scores[: len(good)] == nearest) / (ties + 1))
+    return 100 * torch.cat(found).mean().item()
 
 
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
