@@ -4,13 +4,20 @@ Colour is never the only cue: points carry their label, lines their own dash, ba
 axes it is given or makes, and gives the figure its alt text, which the notebook stores beside the picture.
 """
 
+import base64
+import hashlib
+import html
+import io
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from clt.results import number
 
@@ -65,6 +72,11 @@ def _axes(ax: Axes | None, **options) -> Axes:
     return ax if ax is not None else plt.subplots(**options)[1]
 
 
+def _dark(colour: str) -> tuple[float, ...]:
+    """The colour, dark enough for small letters on white."""
+    return tuple(0.65 * part for part in to_rgb(colour))
+
+
 def _extend(ax: Axes, text: str) -> None:
     """Add a sentence to the figure's alt text: a figure of several axes is described axis by axis."""
     figure = ax.get_figure()
@@ -97,6 +109,42 @@ def points(positions, labels: Sequence, *, title: str = "", ax: Axes | None = No
         f"{title}: map of {len(names)} points with {len(kinds)} labels; mean distance to the centre of the own label "
         f"{number(within, digits=2)}, between centres {number(between, digits=2)}.",
     )
+    return ax
+
+
+def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """A two-dimensional map of many points: each class has its colour and mark, and its name in its middle.
+
+    Args:
+        positions: ``(N, 2)``.
+        labels: N integers from 0.
+        names: what each label is called.
+    """
+    positions, labels = np.asarray(positions), np.asarray(labels)
+    if positions.shape != (len(labels), 2):
+        raise ValueError(f"expected (N, 2) positions and N labels, got {positions.shape} and {labels.shape}")
+    ax = _axes(ax, figsize=(4.6, 4.2))
+    middles = {i: np.median(positions[labels == i], axis=0) for i in range(len(names)) if (labels == i).any()}
+    line, written = 0.05 * np.ptp(positions, axis=0).max(), []  # the height of a name, and where there are some
+    for i, (x, y) in sorted(middles.items(), key=lambda item: item[1][1]):
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
+        ax.scatter(*positions[labels == i].T, s=9, color=colour, marker=marker, alpha=0.6, linewidths=0)
+        for left, below, other in written:
+            if abs(x - left) < 0.2 * line * (len(names[i]) + len(other)):
+                y = max(y, below + line)
+        written.append((x, y, names[i]))
+        text = ax.text(x, y, names[i], color=_dark(colour), fontsize=8, weight="bold", ha="center", va="center")
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    ax.set(xticks=[], yticks=[], title=title, aspect="equal", adjustable="datalim")
+    ax.spines[:].set_visible(False)
+    near = ((positions[:, None] - positions) ** 2).sum(-1)
+    np.fill_diagonal(near, np.inf)
+    same = np.mean(labels[near.argmin(1)] == labels)
+    told = f"{title}: map of {len(labels)} points"
+    if len(names) > 1:
+        told += f" of {len(names)} classes ({', '.join(names)}); {number(100 * same, digits=2)} % of them have their "
+        told += "nearest point in their own class"
+    _extend(ax, f"{told}.")
     return ax
 
 
@@ -143,6 +191,37 @@ def curves(lines: Mapping[str, Sequence[float]], *, x: Sequence[float] | None = 
     ax.legend()
     told = "; ".join(f"{name} from {number(v[0])} to {number(v[-1])}" for name, v in lines.items())
     _extend(ax, f"{title}: {ylabel} against {xlabel}. {told}.")
+    return ax
+
+
+def seed_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[float] | None = None,
+                xlabel: str = "step", ylabel: str = "", title: str = "", ax: Axes | None = None) -> Axes:  # fmt: skip
+    """One curve per seed, faint, and their mean, bold, with the method's name at its end.
+
+    Args:
+        record: ``{method: one curve per seed}``, from :func:`clt.results.recorded`.
+        x: where the points of a curve lie; 1, 2, … if left out.
+    """
+    ax = _axes(ax)
+    told, ends = [], []
+    for row, (name, runs) in enumerate(record.items()):
+        colour, dash = colour_of(name, row), DASHES[row % len(DASHES)]
+        places = range(1, len(runs[0]) + 1) if x is None else x
+        for run in runs:
+            ax.plot(places, run, color=colour, alpha=0.25, linewidth=1, linestyle=dash)
+        mean = np.mean(runs, axis=0)
+        ax.plot(places, mean, color=colour, linewidth=2.5, linestyle=dash)
+        ends.append((mean[-1], places[-1], name, colour))
+        told.append(f"{name} from {number(mean[0])} to {number(mean[-1])}, halfway {number(mean[len(mean) // 2])}")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    low, high = ax.get_ylim()
+    free = -np.inf  # the lowest place that no name has taken: lines may end at one point
+    for end, place, name, colour in sorted(ends):
+        free = max(end, free)
+        ax.annotate(name, (place, free), xytext=(5, 0), textcoords="offset points", color=_dark(colour), va="center",
+                    fontsize=9, annotation_clip=False)  # fmt: skip
+        free += 0.08 * (high - low)
+    _extend(ax, f"{title}: {ylabel} against {xlabel}, one line per seed and their mean. {'; '.join(told)}.")
     return ax
 
 
@@ -242,6 +321,92 @@ def colour_of(method: str, row: int = 0) -> str:
     """The colour of a method: its own, which is the same in every lesson, or the palette's for ``row``."""
     own = next((colour for name, colour in _OWN.items() if method.startswith(name)), None)
     return own or COLOURS[row % len(COLOURS)]
+
+
+LARGEST_ANIMATION = 400_000  # bytes of what is stored in the notebook
+
+_PLAYER = """<figure id="{id}" style="margin: 0">
+<img src="{last}" alt="{alt}" style="max-width: 100%">
+<div hidden><button type="button">Play</button>
+<input type="range" min="0" max="{end}" value="{end}" step="1" aria-label="{label}"> <output>{said}</output></div>
+</figure>
+<script>
+(function () {{
+  document.querySelectorAll('[id="{id}"]:not([data-ready])').forEach(function (figure) {{
+    var image = figure.querySelector("img"), button = figure.querySelector("button"), timer = null;
+    var slider = figure.querySelector("input"), told = figure.querySelector("output");
+    var frames = {frames}.concat(image.src), texts = {texts};
+    function show(i) {{ image.src = frames[i]; slider.value = i; told.textContent = texts[i]; }}
+    function stop() {{ clearInterval(timer); timer = null; button.textContent = "Play"; }}
+    figure.setAttribute("data-ready", "");
+    figure.querySelector("div").hidden = false;
+    slider.oninput = function () {{ stop(); show(+slider.value); }};
+    button.onclick = function () {{
+      if (timer) {{ stop(); return; }}
+      if (+slider.value === frames.length - 1) {{ show(0); }}
+      button.textContent = "Pause";
+      timer = setInterval(function () {{
+        show(+slider.value + 1);
+        if (+slider.value === frames.length - 1) {{ stop(); }}
+      }}, {interval});
+    }};
+  }});
+}})();
+</script>"""
+
+
+def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[int], *, alt: str, label: str = "step",
+              interval: int = 120) -> None:  # fmt: skip
+    """Show a figure that moves, with a button and a slider; where no script may run, its last frame stands still.
+
+    Everything is in the notebook: pictures of few colours and a script of some lines, nothing from elsewhere
+    (``matplotlib``'s ``to_jshtml`` asks the network for its buttons). Nothing moves before the button is pressed.
+
+    Args:
+        figure: drawn on by ``draw``, and closed at the end.
+        draw: ``draw(frame)`` changes the figure to this frame.
+        frames: the frames in their order, such as the steps of a run.
+        alt: what a reader who does not see it has to know, how it moves included.
+        label: what a frame is called; the slider says "step 40".
+        interval: milliseconds from frame to frame.
+
+    Raises:
+        ValueError: if there are fewer than two frames, no alt text, or more than 400 KB to store.
+    """
+    from IPython.display import display
+
+    frames = list(frames)
+    if len(frames) < 2 or not alt.strip():
+        raise ValueError(f"an animation needs two frames or more, and an alt text; got {len(frames)} and {alt!r}")
+    pictures = []
+    for frame in frames:
+        draw(frame)
+        pictures.append(_small_picture(figure))
+    plt.close(figure)
+    alt, texts = " ".join(alt.split()), [f"{label} {frame}" for frame in frames]
+    page = _PLAYER.format(
+        id="clt-" + hashlib.sha256("".join(pictures).encode()).hexdigest()[:12],
+        alt=html.escape(alt), label=html.escape(label), said=html.escape(texts[-1]), last=pictures[-1],
+        end=len(frames) - 1, frames=json.dumps(pictures[:-1]), texts=json.dumps(texts).replace("<", "\\u003c"),
+        interval=interval,
+    )  # fmt: skip
+    if len(page) > LARGEST_ANIMATION:
+        raise ValueError(
+            f"{len(page) // 1000} KB to store, at most {LARGEST_ANIMATION // 1000} are allowed: draw fewer frames, "
+            "or a smaller figure"
+        )
+    display({"text/html": page, "text/plain": f"An animation of {len(frames)} frames. {alt}"}, raw=True)
+
+
+def _small_picture(figure: Figure) -> str:
+    """The figure as a data address: a PNG of 64 colours."""
+    from PIL import Image
+
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=72)
+    image = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    image.save(stored, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stored.getvalue()).decode("ascii")
 
 
 class LiveCurve:

@@ -221,3 +221,42 @@ def test_nearest_neighbor_refuses_what_does_not_fit():
         metrics.nearest_neighbor(torch.ones(3, 2), [0, 1], torch.ones(1, 2), [0])
     with pytest.raises(ValueError, match="got"):
         metrics.nearest_neighbor(torch.ones(2, 2), [0, 1], torch.ones(1, 3), [0])
+
+
+def test_trustworthiness_is_the_formula_and_scikit_learns():
+    from sklearn.manifold import trustworthiness as theirs
+
+    x, y = cloud(30, 6), cloud(30, 2, seed=1)
+    for k in (1, 5, 14):
+        total = 0
+        for i in range(30):
+            near = lambda z, i=i: sorted((j for j in range(30) if j != i), key=lambda j: math.dist(z[i], z[j]))
+            ranks, seen = near(x.tolist()), near(y.tolist())[:k]
+            total += sum(max(0, ranks.index(j) + 1 - k) for j in seen)
+        slow = 1 - 2 * total / (30 * k * (60 - 3 * k - 1))
+        assert metrics.trustworthiness(x, y, k) == approx(slow, rel=1e-12)
+        assert metrics.trustworthiness(x, y, k) == approx(theirs(x.numpy(), y.numpy(), n_neighbors=k), rel=1e-9)
+    assert metrics.trustworthiness(x, 3 * x + 1) == 1
+    assert metrics.trustworthiness(x.half(), x.half()) == 1
+
+
+def test_knn_accuracy_asks_the_other_points():
+    x = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [12.5]])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 0])
+    assert metrics.knn_accuracy(x, labels, k=1) == approx(5 / 7)
+    assert metrics.knn_accuracy(x, labels, k=2) == approx(5 / 7), "two votes, one each: the smaller label"
+    assert metrics.knn_accuracy(x, labels, k=3) == approx(6 / 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: metrics.trustworthiness(cloud(9, 2), cloud(8, 2)), "expected"),
+        (lambda: metrics.trustworthiness(cloud(9, 2), cloud(9, 2), k=5), "below N/2 = 4.5, got 5"),
+        (lambda: metrics.knn_accuracy(cloud(9, 2), torch.zeros(8)), "expected"),
+        (lambda: metrics.knn_accuracy(cloud(9, 2), torch.zeros(9), k=9), "below N = 9"),
+    ],
+)
+def test_what_maps_refuse(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

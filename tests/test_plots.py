@@ -96,3 +96,62 @@ def test_a_live_curve_draws_in_one_place(monkeypatch):
     assert (len(shown), len(updates)) == (1, 2)
     assert "from 1 to 1" in updates[-1].alt
     assert plt.get_fignums() == [], "no figure is left open"
+
+
+# ---- maps, seeds as curves, animations
+
+
+def test_a_map_of_classes_names_them_and_says_how_they_keep_together():
+    rng = np.random.default_rng(0)
+    labels = np.arange(10).repeat(5)
+    ax = plots.classes(rng.normal(size=(50, 2)) + 20 * labels[:, None], labels, list("0123456789"), title="Digits")
+    assert sorted(text.get_text() for text in ax.texts) == list("0123456789")
+    assert "Digits: map of 50 points of 10 classes (0, 1, 2" in ax.get_figure().alt
+    assert "100 % of them" in ax.get_figure().alt
+    looks = {(tuple(c.get_facecolor()[0][:3]), len(c.get_paths()[0].vertices)) for c in ax.collections}
+    assert len(looks) == 10, "no two classes share colour and mark"
+    with pytest.raises(ValueError, match=r"expected \(N, 2\)"):
+        plots.classes(np.zeros((3, 3)), [0, 1, 2], "abc")
+
+
+def test_curves_of_seeds_end_in_their_names_apart_from_one_another():
+    runs = [[0, 1, 2], [0, 2, 2]]
+    ax = plots.seed_curves({"one": runs, "two": runs}, ylabel="% right", title="Run")
+    low, high = sorted(text.xy[1] for text in ax.texts)
+    assert high - low > 0.05
+    assert len(ax.get_lines()) == 6
+    assert "one from 0 to 2, halfway 1.5" in ax.get_figure().alt
+
+
+def shown(monkeypatch, **options) -> str:
+    """What ``plots.animation`` hands to the notebook, as HTML."""
+    found = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: found.append(data))
+    fig, ax = plt.subplots(figsize=(1, 1))
+    options = {"alt": 'A "dot" wanders < 3.', "frames": [0, 5, 9]} | options
+    plots.animation(fig, lambda i: (ax.clear(), ax.plot([i, i + 1], [0, i])), **options)
+    assert not plt.get_fignums(), "the figure is not shown a second time"
+    assert found[0]["text/plain"].startswith("An animation of 3 frames")
+    return found[0]["text/html"]
+
+
+def test_an_animation_holds_all_it_needs_and_stands_still_without_a_script(monkeypatch):
+    page = shown(monkeypatch)
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.count("data:image/png;base64,") == 3
+    image = page[page.index("<img") : page.index(">", page.index("<img"))]
+    assert 'alt="A &quot;dot&quot; wanders &lt; 3."' in image, "the last frame, with its text"
+    assert "<div hidden>" in page, "no button where no script runs"
+    assert '["step 0", "step 5", "step 9"]' in page
+    assert page == shown(monkeypatch), "the same figure is the same bytes"
+    assert "aria-label" in page
+
+
+def test_an_animation_that_cannot_be_stored_or_read_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match="two frames or more"):
+        shown(monkeypatch, frames=[1])
+    with pytest.raises(ValueError, match="alt text"):
+        shown(monkeypatch, alt=" ")
+    monkeypatch.setattr(plots, "LARGEST_ANIMATION", 1000)
+    with pytest.raises(ValueError, match="fewer frames"):
+        shown(monkeypatch)

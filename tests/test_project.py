@@ -138,9 +138,9 @@ def test_modules_import_only_what_stands_below_them(tmp_path):
 
 
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "jupyter-client": "jupyter_client"}
-# They come with others, in versions that those choose: with transformers, jupyterlab and torch.
+# They come with others, in versions that those choose: with transformers, jupyterlab, matplotlib and torch.
 COME_ALONG = {"safetensors": "transformers", "tokenizers": "transformers", "IPython": "jupyterlab",
-              "matplotlib_inline": "jupyterlab"}  # fmt: skip
+              "matplotlib_inline": "jupyterlab", "PIL": "matplotlib"}  # fmt: skip
 
 
 def imported(folder: Path) -> set[str]:

@@ -32,6 +32,7 @@ from clt.checks import (
     geometry,
     info_nce,
     label_aware,
+    maps,
     memory,
     mining,
     nce,
@@ -54,7 +55,7 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, context, derivations, experiments,
+    memory, ranking, maps, context, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

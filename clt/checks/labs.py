@@ -4,6 +4,7 @@ A student tries settings here, in the notebook, and hands in the one that shows 
 same function with it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clt import losses, metrics
+from clt import losses, metrics, neighbors
 
 BATCH = (  # sentences of eight meanings; whoever says the same has the same letter
     ("a", "A man is playing a guitar."),
@@ -171,6 +172,106 @@ def _texts(count: int, length: int, generator: torch.Generator) -> Tensor:
         place.append(0.8 * place[-1] + 0.6 * steps[:, k])
     sentences = torch.cat([topic, torch.stack(place, dim=1)], dim=2)
     return sentences + 0.2 * torch.randn(sentences.shape, generator=generator, dtype=torch.float64)
+
+
+def cloud(kind: str, seed: int) -> tuple[Tensor, Tensor]:
+    """Made-up points to try a map on, ``(N, D)`` in float32, and the number of each one's group, ``(N,)``.
+
+    ``"sizes"``: two groups, the second ten times as wide. ``"distances"``: three, the third five times as far from the
+    second as the first is. ``"noise"``: a single Gaussian in 50 dimensions. ``"groups"``: eleven, all equally far
+    apart, which takes ten dimensions.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "noise":
+        points = torch.randn(1, 200, 50, generator=generator)
+    elif kind == "groups":
+        points = 0.5**0.5 * torch.eye(11)[:, None] + 0.15 * torch.randn(11, 12, 11, generator=generator)
+    elif kind in ("sizes", "distances"):
+        points = torch.randn(3, 50, 20, generator=generator)
+        if kind == "sizes":
+            points = points[:2] * torch.tensor([1.0, 10.0])[:, None, None]
+        places = {"sizes": [0.0, 200.0], "distances": [0.0, 12.0, 72.0]}[kind]
+        points[..., 0] += torch.tensor(places)[:, None]
+    else:
+        raise ValueError(f"kind must be 'sizes', 'distances', 'noise' or 'groups', got {kind!r}")
+    return points.flatten(0, 1), torch.arange(len(points)).repeat_interleave(points.shape[1])
+
+
+def shape(points: Tensor, labels: Tensor) -> dict[str, float]:
+    """What one might read off a picture of groups, in the data or on a map.
+
+    Returns:
+        ``"width"``: how wide the second group is, the first being 1. ``"distance"``: how far the third is from the
+        second, the distance of the first two being 1. ``"evenness"``: the mean distance to the nearest point,
+        relative to what it would be for points thrown at random on the same area (Clark and Evans, 1954), where
+        points are two-dimensional: 1 for such points, below 1 for clumps. What needs more groups is left out.
+    """
+    groups = [points[labels == label] for label in labels.unique()]
+    centres = [group.mean(dim=0) for group in groups]
+    widths = [(group - centre).norm(dim=1).mean().item() for group, centre in zip(groups, centres, strict=True)]
+    found = {"width": widths[1] / widths[0]} if len(groups) > 1 else {}
+    if len(groups) > 2:
+        found["distance"] = ((centres[2] - centres[1]).norm() / (centres[1] - centres[0]).norm()).item()
+    if points.shape[1] == 2:
+        from scipy.spatial import ConvexHull  # late: few need it
+
+        apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+        area = ConvexHull(points.double().numpy()).volume  # in two dimensions scipy calls the area so
+        found["evenness"] = 2 * apart.amin(dim=1).mean().item() * (len(points) / area) ** 0.5
+    return found
+
+
+def sampled_map(points: Tensor, partition: float, *, negatives: int = 5, steps: int = 200) -> Tensor:
+    """A map ``(N, 2)`` by negative sampling: near points attract, and each repels five drawn at random.
+
+    Args:
+        points: ``(N, D)``.
+        partition: the fixed number that stands in for Z, the sum over all pairs of which t-SNE takes the logarithm.
+            N²/5 makes it UMAP's loss.
+        negatives: drawn for each of the 15 nearest neighbours of each point.
+        steps: of Adam, with a learning rate that falls to 0.
+
+    Source: Damrich et al. (2023); 15 neighbours and five negatives are the defaults of their code.
+    """
+    n, generator = len(points), torch.Generator().manual_seed(0)
+    apart = torch.cdist(points, points).fill_diagonal_(torch.inf)
+    head, tail = torch.arange(n).repeat_interleave(15), apart.topk(15, largest=False).indices.flatten()
+    centred = points - points.mean(dim=0)
+    y = centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
+    y = (y / y[:, 0].std()).requires_grad_()
+    log_c = math.log(negatives * partition / n**2)
+    optimizer = torch.optim.Adam([y], lr=0.5)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.5 * (1 - step / steps)
+        other = torch.randint(n, (len(head), negatives), generator=generator)
+        near = -(y[head] - y[tail]).square().sum(dim=-1).log1p()
+        far = -(y[head, None] - y[other]).square().sum(dim=-1).log1p()
+        optimizer.zero_grad()
+        (-F.logsigmoid(near - log_c).sum() - F.logsigmoid(log_c - far).sum()).backward()
+        optimizer.step()
+    return y.detach()
+
+
+def map_distances(points: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Three classes of points: how uneven the distances between their centres are, in the data and on a t-SNE map.
+
+    Args:
+        points: ``(N, D)``.
+        labels: ``(N,)`` integers of three kinds.
+
+    Returns:
+        The largest distance between two centres divided by the smallest, of ``points`` and of their map, made with
+        perplexity 15 and 400 steps. 1 means that all three are equally far apart.
+    """
+    points = points.detach().cpu().double()
+    places = neighbors.t_sne(points, perplexity=15.0, steps=400)
+    return _unevenness(points, labels), _unevenness(places, labels)
+
+
+def _unevenness(points: Tensor, labels: Tensor) -> float:
+    centres = torch.stack([points[labels == label].mean(dim=0) for label in labels.unique()])
+    apart = torch.pdist(centres)
+    return (apart.max() / apart.min().clamp_min(1e-12)).item()
 
 
 def _encoder(width: int, out: int, generator: torch.Generator, scale: float, *, centre: float = 0.0) -> nn.Sequential:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
+from clt.data.family import family_trees
 from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOGUE", "Entry", "batches", "batches_alike", "batches_by_label", "batches_in_order", "data_dir", "digest",
-    "load", "note", "public_status", "sentences", "verify", "write_checksums",
+    "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"

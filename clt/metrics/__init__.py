@@ -3,17 +3,20 @@
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
 from clt.metrics.geometry import alignment, anisotropy, uniformity
 from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound
+from clt.metrics.maps import knn_accuracy, trustworthiness
 
 __all__ = [
     "alignment",
     "anisotropy",
     "dv_bound",
     "info_nce_bound",
+    "knn_accuracy",
     "linear_probe",
     "mine_bound",
     "nearest_neighbor",
     "nwj_bound",
     "smile_bound",
     "sts_spearman",
+    "trustworthiness",
     "uniformity",
 ]

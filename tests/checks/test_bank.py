@@ -31,6 +31,17 @@ EQUIVALENT = {
         "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
     },
+    "row_at_perplexity": dict.fromkeys(
+        (
+            "line 2: 1.0 → 2.0",
+            "line 3: 100 → 200",
+            "line 3: 100 → 101",
+            "line 10: 2 → 3",
+            "line 10: 2 → 4",
+            "line 6: entropy > math.log(perplexity) → entropy >= math.log(perplexity)",
+        ),
+        "a search may start anywhere, go on for longer, and take other strides",
+    ),
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",

@@ -37,6 +37,9 @@ CUT = {
     | {"encoder": "tiny", "limit": 160, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
     "07_twin_loss": ONCE
     | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
+    "08_seeing": {"seeds": [0], "encoder": "tiny",
+                  "families": ["weight decay 0.0", "weight decay 0.003", "4 held out", "no push, decay 0.001"],
+                  "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not
 

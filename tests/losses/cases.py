@@ -45,6 +45,7 @@ QUEUE = torch.randn(8, 3, generator=torch.Generator().manual_seed(7)).bfloat16()
 FADED = torch.tensor([0.25] * 4 + [0.5] * 4, dtype=torch.float64)
 MARGIN = torch.tensor([0.25, -0.125, 0.0625, 0.5, 0.0], dtype=torch.float64)
 ROWS = (5, 3)
+TARGET = torch.tensor([0, 6, 2, 2, 4])  # of five questions about seven concepts
 
 CASES = [
     Case(
@@ -163,6 +164,13 @@ CASES = [
         lambda x, **o: losses.soft_nearest_neighbor_loss(x, LABELS, temperature=0.8, **o),
         lambda x: slow.soft_nearest_neighbor(x, LABELS, temperature=0.8),
         ((8, 3),),
+        tiled=False,
+    ),
+    Case(
+        "relational",
+        lambda m, v, **o: losses.relational_loss(m, v, TARGET, **o),
+        lambda m, v: slow.relational(m, v, TARGET),
+        (ROWS, (7, 3)),
         tiled=False,
     ),
     Case("nce", losses.nce_loss, slow.nce, ((5,), (5, 4), (5,), (5, 4)), tiled=False),

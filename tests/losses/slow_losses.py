@@ -107,6 +107,14 @@ def soft_nearest_neighbor(embeddings, labels, *, temperature):
     return rows
 
 
+def relational(mapped, concepts, target):
+    rows = []
+    for m, t in zip(mapped, target.tolist(), strict=True):
+        weights = [torch.exp(-sum((a - b) ** 2 for a, b in zip(m, v, strict=True))) for v in concepts]
+        rows.append(-torch.log(weights[t] / sum(weights)))
+    return rows
+
+
 def nce(data_score, noise_scores, data_log_noise, noise_log_noise):
     rows, k = [], noise_scores.shape[1]
     for i in range(len(data_score)):

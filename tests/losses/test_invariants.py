@@ -179,7 +179,8 @@ def test_a_queue_that_never_forgets_is_a_plain_queue():
     assert torch.equal(queue_of(QUEUE).weights, torch.tensor([0.25] * 4 + [0.5] * 4).double())
 
 
-NOT_COSINES = {"info_nce, dot product", "info_nce, bilinear", "soft_nearest_neighbor", "nce", "negative_sampling"}
+NOT_COSINES = {"info_nce, dot product", "info_nce, bilinear", "soft_nearest_neighbor", "nce", "negative_sampling",
+               "relational"}  # fmt: skip
 COSINES = [(case, path) for case, path in CASES_AND_PATHS if case.name not in NOT_COSINES]
 
 
