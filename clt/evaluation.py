@@ -112,13 +112,13 @@ def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wron
     """
     if not queries or not all(right) or not all(wrong):
         raise ValueError("expected at least one query, with at least one right and one wrong answer each")
-    rows = list(zip(queries, right, wrong, strict=True))
-    z = F.normalize(_encode(encoder, [s for query, *answers in rows for s in (query, *answers[0], *answers[1])]), dim=1)
+    rows = [[query, *good, *bad] for query, good, bad in zip(queries, right, wrong, strict=True)]
+    z = F.normalize(_encode(encoder, [sentence for row in rows for sentence in row]), dim=1)
     found = []
-    for (_, good, bad), part in zip(rows, z.split([1 + len(good) + len(bad) for _, good, bad in rows]), strict=True):
-        scores = part[1:] @ part[0]
-        nearest, ties = scores[len(good) :].max(), (scores[len(good) :] == scores[len(good) :].max()).sum()
-        found.append((scores[: len(good)] > nearest) + (scores[: len(good)] == nearest) / (ties + 1))
+    for good, part in zip(right, z.split([len(row) for row in rows]), strict=True):
+        hits, others = (part[1:] @ part[0]).tensor_split([len(good)])
+        ties = (others == others.max()).sum()
+        found.append((hits > others.max()) + (hits == others.max()) / (ties + 1))
     return 100 * torch.cat(found).mean().item()
 
 

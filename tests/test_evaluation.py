@@ -227,10 +227,10 @@ def test_chosen_counts_right_answers_before_all_wrong_ones(seed):
     hits = [
         cosine(vector(query, seed), vector(answer, seed))
         > max(cosine(vector(query, seed), vector(other, seed)) for other in wrong[i])
-        for i, query in enumerate(WORDS[:1] + ["river", "stone"])
+        for i, query in enumerate([*WORDS[:1], "river", "stone"])
         for answer in right[i]
     ]
-    found = evaluation.chosen(Counted(seed), WORDS[:1] + ["river", "stone"], right, wrong)
+    found = evaluation.chosen(Counted(seed), [*WORDS[:1], "river", "stone"], right, wrong)
     assert found == approx(100 * sum(hits) / len(hits))
 
 

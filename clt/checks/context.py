@@ -1,4 +1,4 @@
-"""Context as the positive: QuickThoughts' loss and its floor, DeCLUTR's spans, and what a batch lets an encoder learn."""
+"""Context as the positive: QuickThoughts' loss and its floor, DeCLUTR's spans, and what a batch teaches."""
 
 import math
 import random as chance
@@ -45,10 +45,15 @@ def plain_quick_thoughts(anchor: Tensor, context: Tensor, texts: Tensor, *, wron
     others = others | ~valid[:, None] if "itself is 0" not in wrong else others  # no row without a candidate
     if "positive not below" in wrong:
         others = others & ~(near & (near.sum(1, keepdim=True) > 1)) | ~valid[:, None]
-        below = torch.stack([
-            torch.logaddexp(scores[:, j], scores.masked_fill(~others | (torch.arange(n) == j), -torch.inf).logsumexp(1))
-            for j in range(n)
-        ], dim=1)
+        below = torch.stack(
+            [
+                torch.logaddexp(
+                    scores[:, j], scores.masked_fill(~others | (torch.arange(n) == j), -torch.inf).logsumexp(1)
+                )
+                for j in range(n)
+            ],
+            dim=1,
+        )
         shares = scores - below
     else:
         shares = log_share(scores, others, near, wrong)
@@ -101,7 +106,7 @@ QUICK_THOUGHTS_LOSS = Loss(
 
 
 def context_floor(length: int) -> float:
-    """The least mean loss when every text of the batch has ``length`` sentences: log 2 for all but the two at its ends."""
+    """The least mean loss if every text has ``length`` sentences: log 2 for all but the two at its ends."""
     return (length - 2) / length * math.log(2)
 
 
@@ -195,9 +200,7 @@ def spans(answer, start: int, length: int, total: int, shortest: int, longest: i
             first, size = int(first), int(size)
         except (TypeError, ValueError) as error:
             raise Unexpected(f"A start and a length were expected, got {drawn!r}.") from error
-        if seed < 20 and drawn != answer(
-            start, length, total, chance.Random(seed), shortest=shortest, longest=longest
-        ):
+        if seed < 20 and drawn != answer(start, length, total, chance.Random(seed), shortest=shortest, longest=longest):
             repeated = "Two generators with one seed give different spans"
         if first < 0 or size < 1 or first + size > total:
             outside = f"A span of {size} words that starts at {first} does not lie in a text of {total}"

@@ -138,8 +138,8 @@ def context(texts: int, length: int, *, steps: int = 100) -> Context:
     the next. The encoder has half the room that both would need.
 
     Returns:
-        On 100 new texts of six sentences: how often the nearest of the other five is a neighbour (``order``, chance 33),
-        and how often the nearest of all sentences is from the same text (``topic``, chance below 1).
+        On 100 new texts of six sentences: how often the nearest of the other five is a neighbour (``order``, chance
+        33), and how often the nearest of all sentences is from the same text (``topic``, chance below 1).
     """
     generator = torch.Generator().manual_seed(0)
     encoder = _encoder(8, 4, generator, 0.85, centre=1.0)

@@ -14,8 +14,9 @@ def quick_thoughts_loss(
 ) -> Tensor:
     r"""Cross entropy of picking a sentence's neighbours among all other sentences of the batch.
 
-    .. math:: \ell_i = -\frac{1}{|N(i)|} \sum_{j \in N(i)} \log \frac{e^{f_i \cdot g_j}}{\sum_{k \ne i} e^{f_i \cdot g_k}},
-              \qquad N(i) = \{j \ne i : |j - i| \le w,\ t_j = t_i\}
+    .. math:: \ell_i = -\frac{1}{|N(i)|} \sum_{j \in N(i)}
+              \log \frac{e^{f_i \cdot g_j}}{\sum_{k \ne i} e^{f_i \cdot g_k}}, \qquad
+              N(i) = \{j \ne i : |j - i| \le w,\ t_j = t_i\}
 
     The target is uniform over the neighbours, so the loss of a row cannot fall below the logarithm of their number.
 

@@ -44,7 +44,9 @@ def test_chance_and_floor(path):
     band = torch.eye(8, dtype=torch.float64).roll(1, 0) + torch.eye(8, dtype=torch.float64).roll(-1, 0)
     band[0, -1] = band[-1, 0] = 0
     best = losses.quick_thoughts_loss(100 * torch.eye(8, dtype=torch.float64), band).item()
-    assert best == pytest.approx(6 / 8 * math.log(2), rel=1e-9), "the two at the ends have one neighbour, the others two"
+    assert best == pytest.approx(6 / 8 * math.log(2), rel=1e-9), (
+        "the two at the ends have one neighbour, the others two"
+    )
 
 
 def test_texts_are_the_borders_of_neighbourhoods_and_nothing_else(official, path):
@@ -88,6 +90,8 @@ def test_raw_vectors_of_any_length(path, size):
 def test_the_order_of_the_text_matters():
     f, g = torch.randn(2, 6, 3)
     turned = torch.tensor([3, 0, 5, 1, 4, 2])
-    assert losses.quick_thoughts_loss(f, g).item() != pytest.approx(losses.quick_thoughts_loss(f[turned], g[turned]).item())
+    assert losses.quick_thoughts_loss(f, g).item() != pytest.approx(
+        losses.quick_thoughts_loss(f[turned], g[turned]).item()
+    )
     flipped = losses.quick_thoughts_loss(f.flip(0), g.flip(0))
     assert flipped.item() == pytest.approx(losses.quick_thoughts_loss(f, g).item(), rel=1e-6), "backwards is as good"
