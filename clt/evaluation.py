@@ -97,6 +97,32 @@ def retrieval(encoder, queries: Sequence[str], answers: Sequence[str], others: S
     return 100 * (found == torch.arange(len(queries))).float().mean().item()
 
 
+def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wrong: Sequence[Sequence[str]]) -> float:
+    """The share, in per cent, of right answers that are nearer to their query than each of its wrong ones.
+
+    Where a right answer is as near as the nearest wrong ones, chance decides: it counts as one part of as many as tie.
+
+    Args:
+        encoder: what gives the vectors.
+        queries: N sentences.
+        right, wrong: for each query its right and its wrong answers, one or more of each.
+
+    Raises:
+        ValueError: if there is no query, the three differ in length, a query has no right or no wrong answer, or a
+            vector is not finite.
+    """
+    if not queries or not all(right) or not all(wrong):
+        raise ValueError("expected at least one query, with at least one right and one wrong answer each")
+    rows = [[query, *good, *bad] for query, good, bad in zip(queries, right, wrong, strict=True)]
+    z = F.normalize(_encode(encoder, [sentence for row in rows for sentence in row]), dim=1)
+    found = []
+    for good, part in zip(right, z.split([len(row) for row in rows]), strict=True):
+        hits, others = (part[1:] @ part[0]).tensor_split([len(good)])
+        ties = (others == others.max()).sum()
+        found.append((hits > others.max()) + (hits == others.max()) / (ties + 1))
+    return 100 * torch.cat(found).mean().item()
+
+
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
     """The share of words that two sentences have in common, pair by pair: a score that needs no encoder.
 

@@ -391,6 +391,22 @@ def test_the_module_writes_checksums(embedded, monkeypatch, capsys):
     assert data.verify() == []
 
 
+def test_batches_in_order_hold_whole_texts():
+    texts = [["a1", "a2", "a3"], ["b1"], ["c1", "c2"], ["d1", "d2"]]
+    sample, seen = data.batches_in_order(texts, size=3), set()
+    for seed in range(30):
+        sentences, numbers = sample(torch.Generator().manual_seed(seed))
+        cut = [[s for s, k in zip(sentences, numbers.tolist(), strict=True) if k == i] for i in range(3)]
+        assert all(part in texts for part in cut), "each text is whole and in its order"
+        assert [s for part in cut for s in part] == sentences
+        assert len({part[0] for part in cut}) == 3, "no text twice"
+        seen.add(tuple(sentences))
+    assert len(seen) > 10
+    for wrong, size in ((texts, 5), (texts, 0), ([["a"], []], 1)):
+        with pytest.raises(ValueError, match="none of them empty"):
+            data.batches_in_order(wrong, size=size)
+
+
 def test_batches_by_label_hold_so_many_rows_of_so_many_labels():
     labels = ["b", "a", "c"] * 6 + ["d"]  # one label has fewer rows than are asked for
     sample = data.batches_by_label(labels, classes=3, per_class=4)

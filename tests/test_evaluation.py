@@ -220,6 +220,31 @@ def test_a_real_encoder_is_measured_as_its_vectors_are(pairs, tiny_folder):
     assert evaluation.sts(encoder, ["sts/dev"]) == {"sts/dev": approx(slow)}
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_chosen_counts_right_answers_before_all_wrong_ones(seed):
+    right = [["birch"], ["cedar", "delta"], ["ember", "frost", "grove"]]
+    wrong = [["heron", "islet"], ["juniper"], ["kelp", "larch", "birch"]]
+    hits = [
+        cosine(vector(query, seed), vector(answer, seed))
+        > max(cosine(vector(query, seed), vector(other, seed)) for other in wrong[i])
+        for i, query in enumerate([*WORDS[:1], "river", "stone"])
+        for answer in right[i]
+    ]
+    found = evaluation.chosen(Counted(seed), [*WORDS[:1], "river", "stone"], right, wrong)
+    assert found == approx(100 * sum(hits) / len(hits))
+
+
+def test_chosen_shares_what_is_equally_near():
+    assert evaluation.chosen(Counted(), ["amber"], [["birch", "birch"]], [["birch"]]) == approx(50)
+    assert evaluation.chosen(Counted(), ["amber"], [["birch"]], [["birch", "birch"]]) == approx(100 / 3)
+
+
+@pytest.mark.parametrize(("queries", "right", "wrong"), [([], [], []), (["a"], [[]], [["b"]]), (["a"], [["b"]], [[]])])
+def test_chosen_wants_answers_of_both_kinds(queries, right, wrong):
+    with pytest.raises(ValueError, match="at least one right and one wrong answer"):
+        evaluation.chosen(Counted(), queries, right, wrong)
+
+
 def test_word_overlap():
     one = ["The cat sat.", "Rain fell.", "A, b and c!"]
     two = ["the CAT slept", "Nobody laughed", "c and b, a"]

@@ -26,6 +26,7 @@ The ``README.md`` beside this file shows one of each, and how to read reports an
 from clt.checks import (
     batches,
     candidates,
+    context,
     derivations,
     experiments,
     geometry,
@@ -54,7 +55,7 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, maps, derivations, experiments,
+    memory, ranking, maps, context, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
 from clt.data.family import family_trees
-from clt.data.sampling import batches, batches_alike, batches_by_label
+from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 __all__ = [
-    "CATALOGUE", "Entry", "batches", "batches_alike", "batches_by_label", "data_dir", "digest", "family_trees", "load",
-    "note", "public_status", "sentences", "verify", "write_checksums",
+    "CATALOGUE", "Entry", "batches", "batches_alike", "batches_by_label", "batches_in_order", "data_dir", "digest",
+    "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"

@@ -41,6 +41,7 @@ def _own(
 PAIR = ("sentence1", "sentence2", "score")
 NLI = ("premise", "hypothesis", "label")
 NLI_NAMES = ("entailment", "neutral", "contradiction")
+DAILY, DAILY_BY = "CC BY-NC-SA 4.0 for the conversations", "Sai et al. (2020), TACL; conversations of Li et al. (2017)"
 SCIFACT, SCIFACT_BY = "CC BY 4.0; abstracts ODC-By", "Wadden et al. (2020), EMNLP; Thakur et al. (2021), NeurIPS"
 MIXED = "no single licence: news, captions and forums, each under its own terms; research use"
 
@@ -128,6 +129,13 @@ PUBLIC = (
           {"train": "Wikipedia-2014/sentences_train_1m.txt.gz", "dev": "Wikipedia-2014/sentences_valid_10k.txt"},
           "CC BY-SA 3.0", "Wikipedia contributors; the hub's sample is that of Gao, Yao and Chen (2021), EMNLP",
           hub="princeton-nlp/datasets-for-simcse", hub_files={"train": "wiki1m_for_simcse.txt"}),
+    Entry("DailyDialog++", "The last turns of a conversation, and replies that people wrote to them",
+          ("context", "positives"),
+          {"train": "DailyDialog++/positives_all.jsonl", "dev": "DailyDialog++/dev.jsonl",
+           "test": "DailyDialog++/test.jsonl"}, DAILY, DAILY_BY),
+    Entry("DailyDialog++-choices", "The same with replies that do not fit: five random ones, and five that share words",
+          ("context", "positives", "random_negatives", "adversarial_negatives"),
+          {"dev": "DailyDialog++/dev.jsonl", "test": "DailyDialog++/test.jsonl"}, DAILY, DAILY_BY),
     Entry("SciFact", "Abstracts of scientific papers, to search in", ("id", "title", "text"),
           {"corpus": "SciFact/corpus.jsonl.gz"}, SCIFACT, SCIFACT_BY, hub="BeIR/scifact", hub_config="corpus",
           hub_columns={"_id": "id"}),

@@ -51,6 +51,35 @@ def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[["torch.Ge
     return sample
 
 
+def batches_in_order(
+    texts: Sequence[Sequence[str]], *, size: int
+) -> Callable[["torch.Generator"], tuple[list[str], "torch.Tensor"]]:
+    """Draw ``size`` different texts at a time, each whole and in its order: batches whose context is intact.
+
+    Args:
+        texts: each a sequence of sentences.
+        size: texts in a batch.
+
+    Returns:
+        ``sample(generator)``: the sentences of the chosen texts, text after text, and for each the number of its text
+        in the batch, ``(N,)``.
+
+    Raises:
+        ValueError: if there are fewer than ``size`` texts, or one of them has no sentence.
+    """
+    if not 1 <= size <= len(texts) or not all(texts):
+        raise ValueError(f"expected at least {size} texts, none of them empty; got {len(texts)}")
+
+    def sample(generator: "torch.Generator") -> tuple[list[str], "torch.Tensor"]:
+        import torch  # late: whoever only loads texts need not wait for it
+
+        chosen = [texts[i] for i in torch.randperm(len(texts), generator=generator)[:size].tolist()]
+        lengths = torch.tensor([len(text) for text in chosen])
+        return [sentence for text in chosen for sentence in text], torch.arange(size).repeat_interleave(lengths)
+
+    return sample
+
+
 def batches_by_label(
     labels: Sequence, *, classes: int, per_class: int
 ) -> Callable[["torch.Generator"], "torch.Tensor"]:

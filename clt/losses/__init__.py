@@ -4,6 +4,7 @@ from clt.losses.info_nce import info_nce_loss
 from clt.losses.label_aware import label_aware_loss
 from clt.losses.nce import nce_loss, negative_sampling_loss
 from clt.losses.nt_xent import nt_xent_loss, nt_xent_terms
+from clt.losses.quick_thoughts import quick_thoughts_loss
 from clt.losses.relational import relational_loss
 from clt.losses.simcse import simcse_loss
 from clt.losses.soft_nearest_neighbor import soft_nearest_neighbor_loss
@@ -22,6 +23,7 @@ __all__ = [
     "negative_sampling_loss",
     "nt_xent_loss",
     "nt_xent_terms",
+    "quick_thoughts_loss",
     "relational_loss",
     "simcse_loss",
     "soft_nearest_neighbor_loss",

@@ -37,13 +37,13 @@ def same_shape(**embeddings: Tensor) -> None:
         raise ValueError(f"{', '.join(shapes)} must not be empty, got shape {tuple(tensor.shape)}")
 
 
-def labelled(embeddings: Tensor, labels: Tensor) -> Tensor:
+def labelled(embeddings: Tensor, labels: Tensor, name: str = "labels") -> Tensor:
     """Checks that every row has an integer label; returns the labels as int64 on the device of the embeddings."""
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
         kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-        raise TypeError(f"labels must be a tensor of integers, got {kind}")
+        raise TypeError(f"{name} must be a tensor of integers, got {kind}")
     if labels.shape != embeddings.shape[:1]:
-        raise ValueError(f"labels must have shape ({len(embeddings)},), one a row, got {tuple(labels.shape)}")
+        raise ValueError(f"{name} must have shape ({len(embeddings)},), one a row, got {tuple(labels.shape)}")
     labels = labels.to(embeddings.device, torch.int64)
     if not _holds((labels != IGNORED).all()):
         raise ValueError(f"label {IGNORED}, which PyTorch's losses ignore, would be a class here: leave its rows out")

@@ -62,6 +62,10 @@ EQUIVALENT = {
         "line 8: count.clamp(min=1) → count": NO_ROW,
         "line 8: 1 → 0": NO_ROW,
     },
+    "quick_thoughts_loss": {
+        "line 7: dim=1 → dim=0": "neighbours are so mutually",
+        "line 8: dim=1 → dim=0": "neighbours are so mutually",
+    },
     "soft_nearest_neighbor_loss": {"line 5: dim=1 → dim=0": SYMMETRIC},
     "label_aware_loss": {"line 8: dim=1 → dim=0": SYMMETRIC},
 }

@@ -9,6 +9,7 @@ import torch
 from clt import losses
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 3, 0])  # 2 and 3 are alone
+TEXTS = torch.tensor([4, 4, 4, 1, 0, 0, 7, 4])  # rows 3, 6 and 7 have no neighbour
 BILINEAR = torch.tensor([[1.0, 0.2, -0.3], [0.0, 0.8, 0.1], [0.4, 0.0, 1.1]], dtype=torch.float64)
 
 
@@ -139,6 +140,24 @@ CASES = [
         lambda x, w, **o: losses.label_aware_loss(x, LABELS, w, temperature=0.3, positive_weight="inside", **o),
         lambda x, w: slow.label_aware(x, LABELS, w, temperature=0.3, positive_weight="inside"),
         ((8, 3), (8, 4)),
+    ),
+    Case(
+        "quick_thoughts",
+        losses.quick_thoughts_loss,
+        slow.quick_thoughts,
+        (ROWS, ROWS),
+    ),
+    Case(
+        "quick_thoughts, texts",
+        lambda f, g, **o: losses.quick_thoughts_loss(f, g, TEXTS, window=2, **o),
+        lambda f, g: slow.quick_thoughts(f, g, TEXTS, window=2),
+        ((8, 3), (8, 3)),
+    ),
+    Case(
+        "quick_thoughts, one encoder",
+        lambda f, **o: losses.quick_thoughts_loss(f, f, **o),
+        lambda f: slow.quick_thoughts(f, f),
+        (ROWS,),
     ),
     Case(
         "soft_nearest_neighbor",

@@ -83,6 +83,18 @@ def label_aware(embeddings, labels, class_logits, *, temperature, positive_weigh
     return rows
 
 
+def quick_thoughts(anchor, context, texts=None, *, window=1):
+    n, rows = len(anchor), []
+    for i in range(n):
+        near = [j for j in range(n) if 0 < abs(i - j) <= window and (texts is None or texts[i] == texts[j])]
+        if not near:
+            rows.append(None)
+            continue
+        below = sum(torch.exp(anchor[i] @ context[k]) for k in range(n) if k != i)
+        rows.append(-sum(torch.log(torch.exp(anchor[i] @ context[j]) / below) for j in near) / len(near))
+    return rows
+
+
 def soft_nearest_neighbor(embeddings, labels, *, temperature):
     n, rows = len(embeddings), []
     for i in range(n):
