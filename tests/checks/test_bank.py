@@ -31,6 +31,10 @@ EQUIVALENT = {
         "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
     },
+    "bm25": {
+        "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)":
+            "only the ratio to the mean length counts",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",

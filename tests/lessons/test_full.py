@@ -37,6 +37,7 @@ CUT = {
     | {"encoder": "tiny", "limit": 160, "batch_size": 100, "epochs": 1, "hard_epochs": 1},
     "07_twin_loss": ONCE
     | {"encoder_name": "tiny", "scored": 60, "pool": 300, "batches": 3, "steps": 3, "batch_size": 8},
+    "14_retrieval": ONCE | {"encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": []},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not
 
