@@ -1,8 +1,9 @@
 """clt: contrastive representation learning for language, from scratch.
 
-The modules, from the ground up: ``similarity``, ``losses`` and ``metrics`` know only tensors; ``retrieval``, ``data``,
-``augment``, ``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on top. Importing
-``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it needs.
+The modules, from the ground up: ``similarity``, ``losses``, ``metrics`` and ``retrieval`` know only tensors; ``data``,
+``augment``, ``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on
+top. Importing ``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it
+needs.
 """
 
 import importlib

@@ -105,9 +105,10 @@ def test_no_query_gives_no_row():
 
 def m3():
     """The closed-form tensors of the reference figures: two queries, four passages, tokens 0 to 3 are special."""
+
     def hidden(a, n, length):
-        s, l, k = torch.meshgrid(*(torch.arange(1, m + 1).double() for m in (n, length, 4)), indexing="ij")
-        return torch.sin(a * s + 0.7 * l + 0.3 * k * l)
+        s, at, k = torch.meshgrid(*(torch.arange(1, m + 1).double() for m in (n, length, 4)), indexing="ij")
+        return torch.sin(a * s + 0.7 * at + 0.3 * k * at)
 
     tokens = (torch.tensor([[0, 4, 5, 2], [0, 6, 7, 2]]),
               torch.tensor([[0, 4, 8, 5, 2], [0, 9, 4, 2, 1], [0, 7, 6, 6, 2], [0, 10, 11, 2, 1]]))  # fmt: skip

@@ -1,7 +1,6 @@
 """The exercises of the lesson on retrieval: BM25, the softmax of a batch corrected for popularity, fused ranks."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from clt import losses
@@ -189,7 +188,8 @@ AGREEMENT_RANK = Derivation(
         Mistake("the same rank", "B gets its share from both lists.", "B has 2/(k + r), A has 1/(k + 1)."),
         Mistake("k on one side", "The k of B's denominator is still in there.", "2(k + 1) = k + r: subtract k."),
         Mistake("k forgotten", "This is right for k = 0 only.", "k is added to both ranks before dividing."),
-        Mistake("upside down", "The two fractions are exchanged.", "A is on one list, B on two: 1/(k + 1) = 2/(k + r)."),
+        Mistake("upside down", "The two fractions are exchanged.",
+                "A is on one list, B on two: 1/(k + 1) = 2/(k + r)."),
         Mistake("the score", "This is the score of A.", "Which rank gives B the same score?"),
         Mistake("k added twice", "k was added where it should be subtracted.", "2(k + 1) = k + r."),
     ],

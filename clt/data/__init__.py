@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 __all__ = [
-    "CATALOGUE", "Entry", "Shop", "StreamingFrequency", "batches", "batches_alike", "batches_by_label", "data_dir", "digest", "load", "note",
+    "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
+    "batches", "batches_alike", "batches_by_label", "data_dir", "digest", "load", "note",
     "public_status", "sentences", "verify", "write_checksums",
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """One encoder read in three ways, as BGE-M3 does: a vector, weights of words, and a vector for each word."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,12 +28,16 @@ class M3Encoder(nn.Module):
     ends a text takes part in the multi-vector score.
     """
 
-    SHARE = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # in the ensemble
+    SHARE: ClassVar = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # in the ensemble
 
     def __init__(self, encoder: SentenceEncoder, *, width: int = 64):
         super().__init__()
         self.encoder = encoder
         self.weigh = nn.Linear(encoder.dimension, 1)
+        nn.init.zeros_(
+            self.weigh.weight
+        )  # at first each word weighs the same: max(0, ·) of a random map, whose sign is
+        nn.init.constant_(self.weigh.bias, 0.3)  # much the same for all words, could be 0 for good
         self.project = nn.Linear(encoder.dimension, width, bias=False)
 
     def forward(self, texts: Sequence[str]) -> Reading:
@@ -67,7 +72,7 @@ class M3Encoder(nn.Module):
 
     @classmethod
     def scores(cls, query: Reading, passage: Reading) -> dict[str, Tensor]:
-        """``(Q, M)`` for ``dense``, ``sparse`` and ``multi-vector``, and their sum weighted by ``SHARE``: ``ensemble``."""
+        """``(Q, M)`` each: ``dense``, ``sparse``, ``multi-vector``, and their sum by ``SHARE``, the ``ensemble``."""
         words = ("weights", "tokens")
         found = {
             "dense": similarity.cosine_similarity(query["dense"], passage["dense"]),

@@ -106,9 +106,7 @@ CASES = [
     ),
     Case(
         "info_nce, log frequencies, weighted negatives",
-        lambda q, k, f, n, w, **o: losses.info_nce_loss(
-            q, k, n, w.abs(), temperature=0.2, log_frequency=-f.abs(), **o
-        ),
+        lambda q, k, f, n, w, **o: losses.info_nce_loss(q, k, n, w.abs(), temperature=0.2, log_frequency=-f.abs(), **o),
         lambda q, k, f, n, w: slow.info_nce(q, k, n, w.abs(), temperature=0.2, log_frequency=-f.abs()),
         (ROWS, ROWS, (5,), (7, 3), (7,)),
     ),
