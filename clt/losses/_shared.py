@@ -92,6 +92,12 @@ def log_probability(**logarithms: Tensor) -> None:
             raise ValueError(f"{name} must be finite: what is in the batch has a probability above 0")
 
 
+def finite_largest(**scores: Tensor) -> None:
+    for name, rows in scores.items():
+        if not _holds(rows.amax(1).isfinite().all()):  # also catches NaN and +inf
+            raise ValueError(f"each row of {name} needs a finite largest score")
+
+
 def _finite(name: str, number: float) -> None:
     if not _holds(number < math.inf):
         raise ValueError(f"{name} must be finite, got {number}")

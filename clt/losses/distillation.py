@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from clt.losses._shared import reduce, same_shape
+from clt.losses._shared import finite_largest, reduce, same_shape
 from clt.similarity import full_precision
 
 
@@ -31,9 +31,7 @@ def distillation_loss(student_scores: Tensor, teacher_scores: Tensor, *, reducti
     M3-Embedding, section 3.3.
     """
     same_shape(student_scores=student_scores, teacher_scores=teacher_scores)
-    for name, scores in (("student_scores", student_scores), ("teacher_scores", teacher_scores)):
-        if not scores.amax(1).isfinite().all():  # also NaN and +inf
-            raise ValueError(f"each row of {name} needs a finite largest score")
+    finite_largest(student_scores=student_scores, teacher_scores=teacher_scores)
     share = teacher_scores.detach().softmax(1)
     asked = torch.where(share > 0, student_scores.log_softmax(1), 0.0)  # 0 · −inf is NaN
     return reduce(-(share * asked).sum(1), reduction)
