@@ -32,8 +32,7 @@ EQUIVALENT = {
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
     },
     "bm25": {
-        "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)":
-            "only the ratio to the mean length counts",
+        "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "only the ratio to the mean length counts",
     },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
