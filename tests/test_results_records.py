@@ -187,6 +187,13 @@ def test_what_no_seed_varies_has_to_be_nearly_equal(live):
         results.assert_live("04_lesson")
 
 
+def test_shares_of_few_texts_may_be_granted_more(live):
+    live("before.sts", 0.505)
+    results.assert_live("04_lesson", granted={".sts": 0.01})
+    with pytest.raises(AssertionError, match=r"before\.sts"):
+        results.assert_live("04_lesson", granted={".other": 0.01})
+
+
 def test_nothing_to_compare_is_no_success(live):
     live("none.sts", 0.54, steps=10)
     live("dropout.loss", 3.0)  # a number, where the record has curves

@@ -138,11 +138,17 @@ def assert_above(record: Record, a: str, b: str, *, by: float = 0.0, scale: floa
     return gap
 
 
-def assert_live(lesson: str, *, show: bool = True) -> None:
+def assert_live(lesson: str, *, show: bool = True, granted: Mapping[str, float] | None = None) -> None:
     """Claim that what was measured here lies within what the record's seeds span, and show both.
 
     A number counts when the record has the same key at the same settings (seeds apart). It has to lie within the
     record's 99.9 % prediction interval for one more seed: a run that does not is not explained by chance.
+
+    Args:
+        lesson: the notebook's stem.
+        show: whether to print the numbers.
+        granted: by how much another processor may move a measure that no seed varies, ``{end of its key: amount}``.
+            For shares of few texts: if one of 120 falls the other way, that is 0.8 points.
 
     Raises:
         AssertionError: if a number lies outside.
@@ -158,8 +164,9 @@ def assert_live(lesson: str, *, show: bool = True) -> None:
         spread_ = statistics.stdev(values) if n > 1 else 0.0
         # Another processor rounds otherwise: half a per cent of the value is granted where nothing varies by seed.
         half = max(
-            _quantile(0.9995, n - 1) * spread_ * math.sqrt(1 + 1 / n) if n > 1 else 0.0, 0.005 * abs(there["mean"])
-        )
+            _quantile(0.9995, n - 1) * spread_ * math.sqrt(1 + 1 / n) if n > 1 else 0.0, 0.005 * abs(there["mean"]),
+            *(amount for end, amount in (granted or {}).items() if key.endswith(end)),
+        )  # fmt: skip
         wrong = [value for value in entry["values"] if abs(value - there["mean"]) > half]
         outside += [f"{key}: {number(value)} here, {_short(values)} in the record" for value in wrong]
         rows.append({"": key, "record": _short(values), "here": _short(entry["values"])})
