@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from clt import data, metrics
 
@@ -153,6 +153,19 @@ def neighbours(encoder, queries: Sequence[str], sentences: Sequence[str], *, k: 
     order = _similar(encoder, queries, sentences).argsort(dim=1, descending=True, stable=True)
     nearest = [[sentences[i] for i in row if sentences[i] != query] for query, row in zip(queries, order, strict=True)]
     return [row[:k] for row in nearest]
+
+
+@torch.no_grad()
+def readings(encoder: nn.Module, sentences: Sequence[str], *, times: int = 15) -> Tensor:
+    """``(N, times, D)``: the unit vectors of N sentences, each read ``times`` times with dropout on.
+
+    The encoder is left with dropout off.
+    """
+    encoder.train()
+    batch = encoder.tokenize(sentences)
+    vectors = [F.normalize(encoder(batch), dim=1) for _ in range(times)]
+    encoder.eval()
+    return torch.stack(vectors, dim=1).float().cpu()
 
 
 def _similar(encoder, queries: Sequence[str], sentences: Sequence[str]) -> Tensor:

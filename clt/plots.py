@@ -148,6 +148,26 @@ def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axe
     return ax
 
 
+def clouds(readings, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """A map of sentences that were read many times: one colour for a meaning, disc and triangle for its two wordings.
+
+    Args:
+        readings: ``(N, times, D)``, from :func:`clt.evaluation.readings`; rows 2i and 2i + 1 mean the same. The map
+            shows the two directions in which they vary most.
+    """
+    readings = np.asarray(readings)
+    if readings.ndim != 3 or len(readings) % 2:
+        raise ValueError(f"expected (N, times, D) with an even N, got {readings.shape}")
+    ax = _axes(ax, figsize=(3.4, 3.2))
+    flat = (readings - readings.mean((0, 1))).reshape(-1, readings.shape[-1])
+    places = flat @ np.linalg.svd(flat, full_matrices=False)[2][:2].T
+    for i, cloud in enumerate(places.reshape(*readings.shape[:2], 2)):
+        ax.scatter(*cloud.T, s=16, color=COLOURS[i // 2 % len(COLOURS)], marker="o^"[i % 2])
+    ax.set(title=title, xticks=[], yticks=[], aspect="equal")
+    _extend(ax, f"{title}: {len(readings)} clouds of {readings.shape[1]} dots, two for each meaning.")
+    return ax
+
+
 def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = None, digits: int = 2,
              limits: tuple[float, float] | None = None) -> Axes:  # fmt: skip
     """A square matrix as colours with the numbers in the cells.

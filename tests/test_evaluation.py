@@ -268,3 +268,20 @@ def test_words_alone_tell_what_is_vocabulary():
     assert evaluation.from_words(texts, torch.tensor(y), asked, [0, 0], k=1)["neighbours"] == 50
     with pytest.raises(ValueError, match="inconsistent"):
         evaluation.from_words(texts, y[1:], asked, [2, 0])
+
+
+def test_readings_are_unit_vectors_under_dropout_and_leave_the_encoder_as_for_scoring():
+    from clt import encoders
+
+    encoder = encoders.SentenceEncoder.load("clt-mini", max_length=16)
+    torch.manual_seed(0)
+    found = evaluation.readings(encoder, ["Rain fell all night.", "A cat sleeps."], times=3)
+    assert found.shape == (2, 3, 256)
+    assert found.norm(dim=-1).allclose(torch.ones(2, 3))
+    assert not encoder.training
+    torch.manual_seed(0)
+    encoder.train()
+    batch = encoder.tokenize(["Rain fell all night.", "A cat sleeps."])
+    again = [encoder(batch) for _ in range(3)]
+    assert torch.allclose(found[1, 2], again[2][1] / again[2][1].norm(), atol=1e-6)
+    assert len({tuple(row.tolist()) for row in found[0]}) == 3, "each reading has other zeros"

@@ -170,6 +170,21 @@ def test_moving_points(capsys, monkeypatch):
         plots.moving_points(path, ["a", "b", "b"], frames=[0], alt="One.")
 
 
+def test_clouds_have_a_colour_for_a_meaning_and_a_mark_for_a_wording():
+    rng = np.random.default_rng(0)
+    centres = 10 * rng.normal(size=(3, 1, 8)).repeat(2, axis=0)  # two wordings at one place
+    ax = plots.clouds(centres + rng.normal(size=(6, 15, 8)), title="Trained")
+    assert len(ax.collections) == 6
+    places = np.array([cloud.get_offsets().mean(0) for cloud in ax.collections])
+    looks = [(tuple(c.get_facecolor()[0]), len(c.get_paths()[0].vertices)) for c in ax.collections]
+    assert len(set(looks)) == 6
+    assert all(looks[i][0] == looks[i + 1][0] for i in (0, 2, 4))
+    assert np.linalg.norm(places[0] - places[1]) < np.linalg.norm(places[0] - places[2])
+    assert "Trained: 6 clouds of 15 dots" in ax.get_figure().alt
+    with pytest.raises(ValueError, match="even N"):
+        plots.clouds(np.zeros((3, 4, 5)))
+
+
 def test_maps_of_classes_tell_how_far_apart_they_are():
     near, far = np.random.default_rng(0).normal(size=(2, 2, 15))
     far += np.repeat([[0, 20, 40], [0, 20, 0]], 5, axis=1)
