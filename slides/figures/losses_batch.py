@@ -61,11 +61,9 @@ def infonce_rows() -> Figure:
     plots.heat_map(cosines, list(QUESTIONS), title="cosine", ax=axes[0])
     plots.heat_map((cosines / 0.05).softmax(dim=1), list(QUESTIONS), title="softmax of cosine / τ", ax=axes[1])
     for ax in axes:
-        (image,) = ax.images
-        image.colorbar.remove()
-        ax.set_xticks(range(4), list(QUESTIONS), rotation=0)
-        for text, value in zip(ax.texts, image.get_array().flatten(), strict=True):
-            text.set(fontsize=17, color="black" if image.norm(value) > 0.41 else "white")  # whichever is clearer on it
+        ax.collections[0].colorbar.remove()
+        ax.tick_params("x", rotation=0)
+        plt.setp(ax.texts, fontsize=17)
     return fig
 
 

@@ -219,9 +219,8 @@ def probe() -> Figure:
 def strangers() -> Figure:
     vectors = encoder().encode(list(STRANGERS.values()))
     fig, ax = plt.subplots(figsize=(6.6, 4.9))
-    plots.heat_map(similarity.cosine_similarity(vectors, vectors), list(STRANGERS), ax=ax)
-    ax.images[0].set_clim(0, 1)
-    plt.setp(ax.texts, color="black", fontsize=12.5)
+    plots.heat_map(similarity.cosine_similarity(vectors, vectors), list(STRANGERS), limits=(0, 1), ax=ax)
+    plt.setp(ax.texts, fontsize=12.5)
     ax.tick_params(labelsize=13)
     return plots.describe(fig, "Eight unrelated sentences" + fig.alt)
 
@@ -339,12 +338,8 @@ def digits_map() -> Figure:
     kernels = {"Gauss": np.exp(-(distance**2)), "Student t": 1 / (1 + distance**2)}
     plots.curves(kernels, x=distance, xlabel="distance on the map", ylabel="weight of a pair", ax=axes[0])
     axes[0].set(yticks=[0, 1])
-    plots.points(flat, y[keep], ax=axes[1])
-    plt.setp(axes[1].texts, fontsize=12.5)
-    axes[1].spines[:].set_visible(False)
-    for text in axes[1].texts:  # black is the seventh colour: ink on either ground
-        if text.get_color() == "#000000":
-            text.set_color(ink())
+    plots.classes(flat, y[keep], list("0123456789"), ax=axes[1])
+    plt.setp(axes[1].texts, fontsize=16)
     return plots.describe(
         fig,
         """Left: weight against distance; the Gaussian falls to nothing, Student's t keeps a heavy tail. Right: t-SNE
