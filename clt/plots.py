@@ -412,28 +412,37 @@ def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[in
     display({"text/html": page, "text/plain": f"An animation of {len(frames)} frames. {alt}"}, raw=True)
 
 
-def moving_points(path: Sequence, labels: Sequence, *, frames: Sequence[int], alt: str, title: str = "") -> None:
+def moving_points(path: Sequence | Mapping[str, Sequence], labels: Sequence, *, frames: Sequence[int], alt: str,
+                  title: str = "", circle: bool = False) -> None:  # fmt: skip
     """An animation of a few points in the plane, each with its label's colour and mark.
 
     Args:
-        path: one ``(N, 2)`` array for each step of a run.
+        path: one ``(N, 2)`` array for each step of a run; or such a run for each title, side by side.
         labels: N labels.
         frames: the steps to show, in order.
         alt, title: see :func:`animation`.
+        circle: whether to draw the circle of radius 1 that the points move on.
     """
     kinds = np.unique(np.asarray(labels), return_inverse=True)[1]
-    shown = np.stack([np.asarray(path[step], dtype=float) for step in frames])
-    low, high = shown.min(axis=(0, 1)), shown.max(axis=(0, 1))
-    middle, half = (low + high) / 2, 0.6 * max(high - low)
-    figure, ax = plt.subplots(figsize=(4.2, 4.2))
+    runs = path if isinstance(path, Mapping) else {title: path}
+    shown = {name: {step: np.asarray(run[step], dtype=float) for step in frames} for name, run in runs.items()}
+    places = np.stack([x for run in shown.values() for x in run.values()])
+    low, high = places.min(axis=(0, 1)), places.max(axis=(0, 1))
+    middle, half = (np.zeros(2), 1.15) if circle else ((low + high) / 2, 0.6 * max(high - low))
+    side = 4.2 if len(runs) == 1 else 3.0
+    figure, axes = plt.subplots(1, len(runs), figsize=(side * len(runs), side), squeeze=False)
 
     def draw(step: int) -> None:
-        ax.clear()
-        for (x, y), kind in zip(np.asarray(path[step], dtype=float), kinds, strict=True):
-            ax.plot(x, y, color=COLOURS[kind % len(COLOURS)], marker=MARKERS[kind % len(MARKERS)], markersize=10,
-                    alpha=0.7)  # fmt: skip
-        ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[],
-               yticks=[], aspect="equal", title=f"{title}, step {step}" if title else f"step {step}")  # fmt: skip
+        for ax, (name, run) in zip(axes[0], shown.items(), strict=True):
+            ax.clear()
+            ax.spines[:].set_visible(not circle)
+            if circle:
+                ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="lightgrey"))
+            for (x, y), kind in zip(run[step], kinds, strict=True):
+                ax.plot(x, y, color=COLOURS[kind % len(COLOURS)], marker=MARKERS[kind % len(MARKERS)], markersize=10,
+                        alpha=0.7)  # fmt: skip
+            ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[],
+                   yticks=[], aspect="equal", title=f"{name}, step {step}" if name else f"step {step}")  # fmt: skip
 
     animation(figure, draw, frames, alt=alt, interval=250)
 

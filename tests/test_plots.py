@@ -159,6 +159,8 @@ def test_moving_points(capsys, monkeypatch):
     (page,) = shown
     assert 'alt="Three points fly apart."' in page
     assert '"step 3"' in page
+    plots.moving_points({"one": path, "two": path}, ["a", "b", "b"], frames=[0, 3], alt="Twice.", circle=True)
+    assert shown[1].count("data:image/png;base64,") == 2, "the runs stand side by side, in one picture a step"
     with pytest.raises(ValueError, match="two frames"):
         plots.moving_points(path, ["a", "b", "b"], frames=[0], alt="One.")
 
