@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from clt import encoders, plots, results
 
 INK = {"light": "#1d2530", "dark": "#e8eaed"}
+GROUND = {"light": "#fcfcf9", "dark": "#14181e"}
 FIGURES: dict[str, Callable[[], Figure]] = {}
 
 
@@ -58,6 +59,11 @@ def recorded(lesson: str, key: str) -> dict:
 
 def ink() -> str:
     return plt.rcParams["text.color"]
+
+
+def ground() -> str:
+    """The colour of the slide behind the figure."""
+    return GROUND[next(scheme for scheme, colour in INK.items() if colour == ink())]
 
 
 @cache
