@@ -181,6 +181,8 @@ class _Sum(torch.autograd.Function):
     def backward(ctx, upstream):
         *_, floor, weight, rows, to_query, to_key = ctx.saved_tensors
         to_query, to_key = (gradient if gradient is None else gradient * upstream for gradient in (to_query, to_key))
+        if not any(ctx.needs_input_grad[2:5]):
+            return to_query, to_key, *[None] * 7
         to_weight = rows * upstream if ctx.needs_input_grad[4] else None
         others = _to_positive_and_floor(ctx, 1 / len(rows) if weight is None else weight, upstream, rows, floor)
         return to_query, to_key, *others, to_weight, None, None, None, None
@@ -210,8 +212,6 @@ class _Rows(torch.autograd.Function):
 def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
     """∂ℓ/∂f = e^(f − ℓ), the floor's share of the sum, and ∂ℓ/∂p = −(1 − e^(f − ℓ))."""
     needs_positive, needs_floor = ctx.needs_input_grad[2:4]
-    if floor is None:  # then there is no positive either
-        return None, None
     to_positive = torch.expm1(floor - rows) * weight * upstream if needs_positive else None
     to_floor = torch.exp(floor - rows) * weight * upstream if needs_floor else None
     return to_positive, to_floor
