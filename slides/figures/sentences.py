@@ -137,17 +137,31 @@ def sentences_public() -> Figure:
 @figure
 def sentences_dropout() -> Figure:
     rows = next(t for t in results.published(LESSON) if t["table"] == "dropout")["rows"]
+    rows = [row for row in rows if row["paper"]]  # without the untrained encoder, which is a line
     names = ["0" if row["name"] == "no dropout" else row["name"] for row in rows[:-1]] + ["same\nmask"]
-    fig, ax = plt.subplots(figsize=(9.4, 4.6))
-    paper = [row["paper"] for row in rows]
-    at = np.arange(len(rows))
-    ax.bar(at, paper, color=[plots.COLOURS[0]] * (len(rows) - 1) + [plots.COLOURS[1]], width=0.66)
-    for x, height in zip(at, paper, strict=True):
-        ax.text(x, height + 1, f"{height}", ha="center", fontsize=15)
-    ax.set_xticks(at, names, fontsize=15)
-    ax.set(xlabel="dropout", ylabel="Spearman × 100, STS-B dev", xlim=(-0.6, len(rows) - 0.4))
-    told = "; ".join(f"{row['name']}: {row['paper']}" for row in rows)
-    return plots.describe(fig, f"Spearman × 100 by dropout rate in the paper, BERT-base. {told}.")
+    colours = [plots.COLOURS[0]] * (len(rows) - 1) + [plots.COLOURS[1]]
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11.6, 4.4))
+    left.bar(range(len(rows)), [row["paper"] for row in rows], color=colours, width=0.66)
+    for x, row in enumerate(rows):
+        left.text(x, row["paper"] + 1, f"{row['paper']:.0f}", ha="center", fontsize=14)
+    told = []
+    for x, (row, colour) in enumerate(zip(rows, colours, strict=True)):
+        if row["key"] in record():
+            found = record()[row["key"]]
+            right.scatter([x] * len(found), found, s=30, color=colour, alpha=0.5, linewidth=0)
+            right.plot([x - 0.3, x + 0.3], [np.mean(found)] * 2, color=colour, linestyle="-", marker="")
+            told.append(f"{row['name']}: {np.mean(found):.1f}")
+    before = record()["untrained.STS-B/dev"][0]
+    right.axhline(before, color=ink(), linewidth=1.5, linestyle=":")
+    right.text(len(rows) - 0.4, before, "before", fontsize=13, ha="right", va="bottom")
+    for ax, title in ((left, "the paper, BERT-base"), (right, "this course, one dot a seed")):
+        ax.set_xticks(range(len(rows)), names, fontsize=14)
+        ax.set(xlabel="dropout", title=title, xlim=(-0.6, len(rows) - 0.4))
+    left.set_ylabel("Spearman × 100, STS-B dev")
+    paper = "; ".join(f"{row['name']}: {row['paper']}" for row in rows)
+    return plots.describe(
+        fig, f"Spearman × 100 by dropout rate. The paper: {paper}. Ours: {'; '.join(told)}; before training {before:.1f}."
+    )
 
 
 @figure
