@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from clt import encoders, plots, results
 
 INK = {"light": "#1d2530", "dark": "#e8eaed"}
+GROUND = {"light": "#fcfcf9", "dark": "#14181e"}
 FIGURES: dict[str, Callable[[], Figure]] = {}
 
 
@@ -80,6 +81,11 @@ def strips(panels: dict[str, dict[str, list[float]]], size: tuple[float, float])
 
 def ink() -> str:
     return plt.rcParams["text.color"]
+
+
+def ground() -> str:
+    """The colour of the slide behind the figure."""
+    return GROUND[next(scheme for scheme, colour in INK.items() if colour == ink())]
 
 
 @cache
