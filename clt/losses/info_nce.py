@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import dense_rows, log_add
+from clt.losses._contrast import dense_rows, log_add, weighted_sum
 from clt.losses._gather import gather_rows
 from clt.losses._positives import one_positive, row_weights
 from clt.losses._shared import above_zero, floating, no_negative_weight, one_of, same_shape
@@ -63,20 +63,20 @@ def info_nce_loss(
     above_zero(temperature=temperature)
     if callable(similarity):
         logits, target = _score(similarity, query, positive, negatives, negative_weights, temperature, gather)
-        rows = dense_rows(logits, None, target, None, query.new_zeros(len(query)))
+        rows = dense_rows(logits, None, target, None, None)
         weight = row_weights(rows, None, None, reduction, gather)
-        return rows * weight if reduction == "none" else rows @ weight
+        return rows * weight if reduction == "none" else weighted_sum(rows, weight)
 
     one_of(("cosine", "dot"), similarity=similarity)
-    if similarity == "cosine":
-        query, positive = normalize(query), normalize(positive)
-        negatives = None if negatives is None else normalize(negatives)
+    cosine = similarity == "cosine"
+    if cosine and negatives is not None:
+        query, positive, negatives = normalize(query), normalize(positive), normalize(negatives)
     key, start = gather_rows(positive, gather)
     target = torch.arange(start, start + len(query), device=query.device)
-    unit = similarity == "cosine" and (negative_weights is None or negatives.dim() == 3)
-    options = {"temperature": temperature, "unit": unit, "reduction": reduction, "gather": gather}
+    options = {"temperature": temperature, "reduction": reduction, "gather": gather}
     if negatives is None:
-        return one_positive(query, key, target, **options)
+        return one_positive(query, key, target, cosine=cosine, **options)
+    options["unit"] = cosine and (negative_weights is None or negatives.dim() == 3)
     if negatives.dim() == 3:
         own = _weigh(product(query[:, None], negatives)[:, 0] / temperature, negative_weights)
         extra = log_add(own, own.new_full((len(own),), -torch.inf))
