@@ -4,6 +4,7 @@ from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
 from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, uniformity
 from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound, tuned_bound
 from clt.metrics.maps import knn_accuracy, trustworthiness
+from clt.metrics.retrieval import ndcg, recall, reciprocal_rank
 
 __all__ = [
     "against_strangers",
@@ -15,8 +16,11 @@ __all__ = [
     "knn_accuracy",
     "linear_probe",
     "mine_bound",
+    "ndcg",
     "nearest_neighbor",
     "nwj_bound",
+    "recall",
+    "reciprocal_rank",
     "smile_bound",
     "sts_spearman",
     "trustworthiness",
