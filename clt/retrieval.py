@@ -6,7 +6,8 @@ r"""Scores of queries against passages, and how several rankings become one.
 - :func:`sparse_scores` is a sum over shared tokens as well, with weights that an encoder learns.
 - :func:`multi_vector_scores` compares every token of the query with every token of the passage.
 - A dense score is a cosine of two vectors: :func:`clt.similarity.cosine_similarity`.
-- :func:`reciprocal_rank_fusion` joins rankings whose scores have nothing to do with one another.
+- :func:`reciprocal_rank_fusion` joins rankings whose scores have nothing to do with one another;
+  :func:`learned_weights` finds what to multiply the scores by before adding them.
 """
 
 import re
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from clt.similarity import full_precision, normalize
@@ -194,6 +196,50 @@ def reciprocal_rank_fusion(*scores: Tensor, k: float = 60.0) -> Tensor:
         rank = 1 + torch.searchsorted(ascending.sort(dim=1).values, ascending)  # 1 + how many scores are higher
         total += torch.where(s == ABSENT, 0.0, 1 / (k + rank.double()))
     return total
+
+
+def learned_weights(relevance: Tensor, *scores: Tensor) -> Tensor:
+    r"""One weight for each of several rankings, so that their weighted sum picks the most relevant documents.
+
+    .. math:: \min_w \; -\frac{1}{Q} \sum_i \log \mathrm{softmax}\Big(\sum_r w_r s_r(q_i, \cdot)\Big)_{j_i}, \qquad
+              j_i = \arg\max_j \mathrm{relevance}_{ij}
+
+    This is InfoNCE with all documents as candidates. It is convex, so where the search starts does not matter. Learn
+    the weights from queries that trained none of the rankings and are not reported on. Only their ratio decides on the
+    order; their size says how sure the sum may be of itself.
+
+    Args:
+        relevance: ``(Q, M)``, grades; each query needs one above 0.
+        scores: of each list, all ``(Q, M)`` and finite.
+
+    Returns:
+        ``(R,)`` for R lists, in float64.
+
+    Raises:
+        ValueError: if no list is given, the shapes differ, a score is not finite, or a query has no relevant document.
+    """
+    if not scores or any(s.dim() != 2 or s.shape != relevance.shape for s in scores):
+        shapes = ", ".join(str(tuple(s.shape)) for s in scores)
+        raise ValueError(f"expected scores of the shape {tuple(relevance.shape)} of the relevance, got {shapes}")
+    if not (relevance.amax(1) > 0).all():
+        raise ValueError(f"query {int((relevance.amax(1) <= 0).nonzero()[0])} has no relevant document")
+    lists = torch.stack([s.detach().double() for s in scores])
+    if not lists.isfinite().all():
+        raise ValueError("the scores must be finite")
+    scale = lists.std(dim=(1, 2)).clamp_min(1e-12)  # lists of any scale are searched as quickly
+    weights = torch.ones(len(lists), dtype=torch.float64, device=lists.device, requires_grad=True)
+    descent = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+    right = relevance.argmax(1).to(lists.device)
+
+    def loss() -> Tensor:
+        descent.zero_grad()
+        value = F.cross_entropy(torch.einsum("r,rqm->qm", weights / scale, lists), right)
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        descent.step(loss)
+    return (weights / scale).detach()
 
 
 def _tokens(name: str, weights: Tensor, tokens: Tensor) -> None:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from clt import metrics, retrieval
 
@@ -251,6 +253,10 @@ V = torch.ones(2, 3, 4)
         (lambda: retrieval.reciprocal_rank_fusion(X, X[:1]), ValueError, "one shape"),
         (lambda: retrieval.reciprocal_rank_fusion(X * torch.nan), ValueError, "not a number"),
         (lambda: retrieval.reciprocal_rank_fusion(X, k=-1), ValueError, "k must not"),
+        (lambda: retrieval.learned_weights(X.abs()), ValueError, "scores of the shape"),
+        (lambda: retrieval.learned_weights(X.abs(), X[:1]), ValueError, "scores of the shape"),
+        (lambda: retrieval.learned_weights(0 * X, X), ValueError, "query 0 has no relevant"),
+        (lambda: retrieval.learned_weights(X.abs() + 1, X * torch.inf), ValueError, "finite"),
     ],
 )
 def test_bad_input_gets_one_clear_error(call, error, message):
@@ -279,6 +285,49 @@ def test_fusion_is_the_formula(seed):
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
     stretched = [100 * s**3 for s in lists]
     assert torch.equal(retrieval.reciprocal_rank_fusion(*stretched, k=7), found), "only ranks count"
+
+
+# ---- weights
+
+
+def made(seed):
+    """Two rankings of which the second knows half as much, on a scale a thousand times as large."""
+    generator = torch.Generator().manual_seed(seed)
+    relevance = F.one_hot(torch.randint(30, (40,), generator=generator), 30).double()
+    noise = torch.randn(2, 40, 30, generator=generator, dtype=torch.float64)
+    return relevance, 2 * relevance + noise[0], 1000 * (relevance + noise[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_learned_weights_are_the_least_loss(seed):
+    """Against scipy's search without gradients."""
+    relevance, *lists = made(seed)
+    right = relevance.argmax(1).numpy()
+    a, b = (s.numpy() for s in lists)
+
+    def loss(w):
+        return -log_softmax(w[0] * a + w[1] * b / 1000, axis=1)[np.arange(len(right)), right].mean()
+
+    least = minimize(loss, [0.5, 0.5], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-12}).x
+    found = retrieval.learned_weights(relevance, *lists)
+    assert found.tolist() == pytest.approx([least[0], least[1] / 1000], rel=1e-4)
+    assert found[0] > 1000 * found[1] > 0
+
+
+def test_learned_weights_do_not_depend_on_scale_or_gradient_mode():
+    relevance, a, b = made(0)
+    found = retrieval.learned_weights(relevance, a, b)
+    with torch.no_grad():
+        again = retrieval.learned_weights(relevance, 50 * a.requires_grad_(), b)
+    torch.testing.assert_close(again, found / torch.tensor([50.0, 1.0]), rtol=1e-4, atol=0)
+    assert a.grad is None
+
+
+def test_a_useless_ranking_gets_next_to_no_weight():
+    relevance, a, _ = made(1)
+    noise = torch.randn(a.shape, generator=torch.Generator().manual_seed(9))
+    weights = retrieval.learned_weights(relevance, a, noise)
+    assert abs(weights[1]) < 0.2 * weights[0]
 
 
 # ---- measures

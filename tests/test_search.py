@@ -54,6 +54,15 @@ def test_the_scores_are_those_of_the_package_and_reach_every_weight(model):
     model.zero_grad()
 
 
+def test_ranking_is_reading_and_scoring(model):
+    ranked, both = model.rank(TEXTS[:1], TEXTS), model.scores(model.encode(TEXTS[:1]), model.encode(TEXTS))
+    assert set(ranked) == {"dense", "sparse", "multi-vector", "ensemble"}
+    for head, scores in ranked.items():
+        assert scores.shape == (1, 3)
+        assert torch.equal(scores, both[head])
+        assert not scores.requires_grad
+
+
 def test_an_empty_text_is_no_crash(model):
     read = model.encode(["", "Ice floats."])
     assert all(scores.isfinite().all() for scores in model.scores(read, read).values())

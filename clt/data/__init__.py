@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 __all__ = [
-    "CATALOGUE", "Entry", "Shop", "StreamingFrequency", "batches", "batches_alike", "batches_by_label", "batches_in_order",
+    "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
+    "batches", "batches_alike", "batches_by_label", "batches_in_order",
     "data_dir", "digest", "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
 ]  # fmt: skip
 

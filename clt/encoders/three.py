@@ -34,10 +34,10 @@ class M3Encoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.weigh = nn.Linear(encoder.dimension, 1)
-        nn.init.zeros_(
-            self.weigh.weight
-        )  # at first each word weighs the same: max(0, ·) of a random map, whose sign is
-        nn.init.constant_(self.weigh.bias, 0.3)  # much the same for all words, could be 0 for good
+        # At first each word weighs the same. A random map has much the same sign for all words: max(0, ·) of it could
+        # be 0 for all of them, and then for good.
+        nn.init.zeros_(self.weigh.weight)
+        nn.init.constant_(self.weigh.bias, 0.3)
         self.project = nn.Linear(encoder.dimension, width, bias=False)
 
     def forward(self, texts: Sequence[str]) -> Reading:
@@ -82,3 +82,7 @@ class M3Encoder(nn.Module):
             ),
         }
         return found | {"ensemble": sum(cls.SHARE[head] * score for head, score in found.items())}
+
+    def rank(self, queries: Sequence[str], documents: Sequence[str]) -> dict[str, Tensor]:
+        """The :meth:`scores` of every query with every document, without dropout and gradient."""
+        return self.scores(self.encode(queries), self.encode(documents))
