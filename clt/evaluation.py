@@ -138,7 +138,7 @@ def search_task(name: str) -> SearchTask:
     """``"questions/train"``, ``"questions/dev"``, ``"questions/test"`` or ``"SciFact/test"``.
 
     The course's questions are searched among the 500 passages of all splits, those of ``train`` first. The passage
-    that answers has grade 2, one that helps 1. A document of SciFact is title and abstract.
+    that answers has grade 2, a related one 1. A document of SciFact is title and abstract.
 
     Raises:
         ValueError: if the name is another; otherwise as :func:`clt.data.load`.

@@ -65,7 +65,7 @@ EMBEDDED = (
          ("text", "kind"), "csv", ("train",)),
     _own("passages", "500 passages of two or three sentences on everyday life and science, five to a topic",
          ("id", "topic", "passage"), "csv"),
-    _own("questions", "1,000 questions, two for each passage, and which passages answer them or help",
+    _own("questions", "1,000 questions, two for each passage, and which passages answer them or are related",
          ("question", "kind", "topic", "answers"), "jsonl"),
 )  # fmt: skip
 
