@@ -1,5 +1,6 @@
 """The losses, one short file per family, all pure functions of tensors."""
 
+from clt.losses.distillation import distillation_loss
 from clt.losses.info_nce import info_nce_loss
 from clt.losses.label_aware import label_aware_loss
 from clt.losses.nce import nce_loss, negative_sampling_loss
@@ -15,6 +16,7 @@ from clt.losses.twin import HippocampusQueue, ifcl_loss, twin_loss, twin_margin
 __all__ = [
     "HippocampusQueue",
     "batch_triplet_loss",
+    "distillation_loss",
     "ifcl_loss",
     "info_nce_loss",
     "label_aware_loss",

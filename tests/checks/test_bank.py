@@ -42,6 +42,9 @@ EQUIVALENT = {
         ),
         "a search may start anywhere, go on for longer, and take other strides",
     ),
+    "bm25": {
+        "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",

@@ -25,15 +25,25 @@ def nt_xent(view1, view2, *, temperature):
     return rows
 
 
-def info_nce(query, positive, negatives=None, weights=None, *, temperature, similarity=cosine):
+def info_nce(query, positive, negatives=None, weights=None, *, temperature, similarity=cosine, log_frequency=None):
     rows = []
+    shift = torch.zeros(len(positive)) if log_frequency is None else log_frequency
     for i, anchor in enumerate(query):
-        below = sum(torch.exp(similarity(anchor, other) / temperature) for other in positive)
+        logit = [similarity(anchor, k) / temperature - s for k, s in zip(positive, shift, strict=True)]
+        below = sum(map(torch.exp, logit))
         extra = [] if negatives is None else negatives[i] if negatives.dim() == 3 else negatives
         for m, other in enumerate(extra):
             weight = 1.0 if weights is None else weights[i, m] if weights.dim() == 2 else weights[m]
             below = below + weight * torch.exp(similarity(anchor, other) / temperature)
-        rows.append(-torch.log(torch.exp(similarity(anchor, positive[i]) / temperature) / below))
+        rows.append(-torch.log(torch.exp(logit[i]) / below))
+    return rows
+
+
+def distillation(student, teacher):
+    rows = []
+    for s, t in zip(student, teacher.detach(), strict=True):
+        share = [torch.exp(x) / sum(torch.exp(y) for y in t) for x in t]
+        rows.append(-sum(p * torch.log(torch.exp(x) / sum(map(torch.exp, s))) for p, x in zip(share, s, strict=True)))
     return rows
 
 
