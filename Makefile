@@ -37,9 +37,16 @@ test-units: $(READY) ## the tests of the package, the tools, the slides and the 
 test-notebooks: $(READY) ## every notebook against its stored outputs
 	$(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
 
+OLD_PROCESSOR = OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default $(PYTEST)
+NEWER_PROCESSOR = OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST)
+
 test-processors: $(READY) ## every notebook as on older and newer processors, with one thread and two
-	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
-	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 $(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile
+	$(OLD_PROCESSOR) notebooks $(NBVAL) -n 2 --dist loadfile
+	$(NEWER_PROCESSOR) notebooks $(NBVAL) -n 2 --dist loadfile
+
+test-variants: $(READY) ## every notebook as on one of the two: lessons with an even number on the old, the others on the newer
+	$(OLD_PROCESSOR) $(wildcard notebooks/?[02468]_*.ipynb) $(NBVAL) -n 2 --dist loadfile
+	$(NEWER_PROCESSOR) $(wildcard notebooks/?[13579]_*.ipynb) $(NBVAL) -n 2 --dist loadfile
 
 # The lesson that NB= means, a notebook or a number; without NB=, the first one.
 LESSON = $(firstword $(sort $(wildcard $(NB) notebooks/$(NB)*.ipynb)))
@@ -118,4 +125,4 @@ checksums: $(READY) ## write data/checksums.sha256 after a change to data/
 clean: ## remove everything that was built, .venv included
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup course test test-units test-notebooks test-processors lab lint format record execute badges offline colab versions handouts slides slides-setup site present bench checksums clean
+.PHONY: help setup course test test-units test-notebooks test-processors test-variants lab lint format record execute badges offline colab versions handouts slides slides-setup site present bench checksums clean

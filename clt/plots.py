@@ -83,35 +83,6 @@ def _extend(ax: Axes, text: str) -> None:
     describe(figure, f"{getattr(figure, 'alt', '')} {text}")
 
 
-def points(positions, labels: Sequence, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """A two-dimensional map on which every point *is* its label, in its label's colour.
-
-    Args:
-        positions: ``(N, 2)``.
-        labels: N short texts or integers.
-    """
-    positions, names = np.asarray(positions), [str(label) for label in labels]
-    if positions.shape != (len(names), 2):
-        raise ValueError(f"expected (N, 2) positions and N labels, got {positions.shape} and {len(names)}")
-    ax = _axes(ax, figsize=(4.6, 4.2))
-    kinds = sorted(set(names))
-    for (x, y), name in zip(positions, names, strict=True):
-        ax.text(x, y, name, color=COLOURS[kinds.index(name) % len(COLOURS)], ha="center", va="center", fontsize=8)
-    low, high = positions.min(0), positions.max(0)
-    pad = 0.06 * np.maximum(high - low, 1e-9)
-    ax.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]), title=title)
-    ax.set(xticks=[], yticks=[])
-    centre = {kind: positions[[n == kind for n in names]].mean(0) for kind in kinds}
-    within = np.mean([np.linalg.norm(p - centre[n]) for p, n in zip(positions, names, strict=True)])
-    between = np.mean([np.linalg.norm(centre[a] - centre[b]) for a in kinds for b in kinds if a < b] or [0.0])
-    _extend(
-        ax,
-        f"{title}: map of {len(names)} points with {len(kinds)} labels; mean distance to the centre of the own label "
-        f"{number(within, digits=2)}, between centres {number(between, digits=2)}.",
-    )
-    return ax
-
-
 def classes(positions, labels, names: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
     """A two-dimensional map of many points: each class has its colour and mark, and its name in its middle.
 
@@ -157,19 +128,19 @@ def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = Non
         labels: N names for rows and columns.
         limits: the values of the darkest and the brightest colour, for panels to compare; default: the matrix's own.
     """
-    matrix = np.asarray(matrix)
-    low, high = limits or (np.nanmin(matrix), np.nanmax(matrix))
+    import seaborn  # late: a second
+
+    matrix, (low, high) = np.asarray(matrix), limits or (None, None)
     ax = _axes(ax, figsize=(1.6 + 0.52 * len(matrix), 1.0 + 0.46 * len(matrix)))
-    image = ax.imshow(matrix, vmin=low, vmax=high)
-    ax.set_xticks(range(len(labels)), labels, rotation=0 if max(len(str(x)) for x in labels) < 4 else 30, ha="center")
-    ax.set_yticks(range(len(labels)), labels)
-    middle = (low + high) / 2
-    for i, row in enumerate(matrix):
-        for j, value in enumerate(row):
-            ax.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=7,
-                    color="white" if value < middle else "black")  # fmt: skip
+    seaborn.heatmap(matrix, vmin=low, vmax=high, cmap="viridis", annot=True, fmt=f".{digits}f", square=True,
+                    annot_kws={"fontsize": 7}, cbar_kws={"shrink": 0.8}, xticklabels=labels, yticklabels=labels,
+                    ax=ax)  # fmt: skip
+    mesh = ax.collections[0]
+    for text, share in zip(ax.texts, mesh.norm(mesh.get_array()).compressed(), strict=True):
+        text.set_color("white" if share < 0.42 else "black")  # whichever is clearer on viridis
+    ax.tick_params("x", rotation=0 if max(len(str(x)) for x in labels) < 4 else 30)
+    ax.tick_params("y", rotation=0)
     ax.set_title(title)
-    ax.get_figure().colorbar(image, ax=ax, shrink=0.8)
     off = matrix[~np.eye(len(matrix), dtype=bool)]
     _extend(
         ax,
@@ -254,14 +225,14 @@ def seed_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[
 
 def seeds(groups: Mapping[str, Sequence[float]], *, xlabel: str, title: str = "", ax: Axes | None = None) -> Axes:
     """One row per method, one dot per seed, a bar at the mean: the spread is what is drawn, not only the mean."""
-    ax = _axes(ax, figsize=(6.4, 0.9 + 0.42 * len(groups)))
-    for row, (_name, values) in enumerate(groups.items()):
-        colour = COLOURS[row % len(COLOURS)]
-        ax.scatter(values, [row] * len(values), color=colour, marker=MARKERS[row % len(MARKERS)], alpha=0.8, zorder=2)
-        ax.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color=colour, linewidth=2, linestyle="-")
-    ax.set_yticks(range(len(groups)), list(groups))
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.set(xlabel=xlabel, title=title)
+    import seaborn  # late: a second
+
+    ax, size = _axes(ax, figsize=(6.4, 1.1 + 0.36 * len(groups))), plt.rcParams["lines.markersize"]
+    look = {"orient": "h", "palette": [colour_of(name, row) for row, name in enumerate(groups)], "ax": ax}
+    seaborn.stripplot(groups, jitter=False, alpha=0.5, size=size, **look)
+    bar = {"marker": "|", "markersize": 3 * size, "markeredgewidth": 2.5, "linestyle": "none"}
+    seaborn.pointplot(groups, errorbar=None, **bar, **look)
+    ax.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5), title=title)
     ax.grid(axis="x", alpha=0.3)
     told = "; ".join(
         f"{name} {number(np.mean(v))} (from {number(min(v))} to {number(max(v))})" for name, v in groups.items()
@@ -281,32 +252,21 @@ def record_and_live(record: Mapping[str, Sequence[float]], here: Mapping[str, Se
         xlabel, title: of the axes.
         baseline: a name and a value for a dotted line, such as the untrained encoder.
     """
-    here = here or {}
-    ax = _axes(ax, figsize=(6.4, 1.1 + 0.36 * len(record)))
-    for row, (name, values) in enumerate(record.items()):
-        colour = colour_of(name, row)
-        ax.scatter(values, [row] * len(values), color=colour, alpha=0.4, s=22, linewidths=0, zorder=2)
-        ax.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2.5, linestyle="-", zorder=3)
+    here = {name: values for name, values in (here or {}).items() if name in record}
+    ax = seeds(record, xlabel=xlabel, title=title, ax=ax)
+    ax.set_xlabel(xlabel + ("  (dots: seeds of the record; diamond: this run)" if here else "  (one dot a seed)"))
+    for row, name in enumerate(record):
         if name in here:
-            ax.scatter(
-                here[name], [row] * len(here[name]), color=colour, marker="D", s=52, edgecolors="black", zorder=4
-            )
+            ax.scatter(here[name], [row] * len(here[name]), color=colour_of(name, row), marker="D", s=52,
+                       edgecolors="black", zorder=4)  # fmt: skip
+    if here:
+        _extend(ax, f"This run: {'; '.join(f'{name} {number(np.mean(values))}' for name, values in here.items())}.")
     if baseline:
         ax.axvline(baseline[1], color="grey", linewidth=1, linestyle=(0, (1, 3)))
         ax.annotate(baseline[0], (baseline[1], 1), xycoords=("data", "axes fraction"), xytext=(3, 2),
                     textcoords="offset points", color="grey", fontsize=8)  # fmt: skip
-    ax.set_yticks(range(len(record)), list(record))
-    ax.set_ylim(len(record) - 0.5, -0.5)
-    ax.set(xlabel=xlabel + ("  (dots: seeds of the record; diamond: this run)" if here else "  (one dot a seed)"))
-    ax.set_title(title, pad=14 if baseline else None)
-    ax.grid(axis="x", alpha=0.3)
-    told = "; ".join(
-        f"{name} {number(np.mean(v))} (from {number(min(v))} to {number(max(v))}"
-        + (f", here {number(np.mean(here[name]))})" if name in here else ")")
-        for name, v in record.items()
-    )
-    start = f" {baseline[0]} is at {number(baseline[1])}." if baseline else ""
-    _extend(ax, f"{title}: {xlabel}, one dot per seed of the record. {told}.{start}")
+        ax.set_title(title, pad=14)
+        _extend(ax, f"{baseline[0]} is at {number(baseline[1])}.")
     return ax
 
 
@@ -334,31 +294,6 @@ def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str =
     ax.margins(x=0.18)
     _extend(ax, f"{title}: {ylabel} against {xlabel}, one path per method. {'; '.join(told)}.")
     return ax
-
-
-def class_maps(panels: Mapping[str, tuple], names: Sequence[str]) -> Figure:
-    """The same points of several classes on one map per encoder, each class with its mark, and its name at its centre.
-
-    Args:
-        panels: ``{title: (x, y)}``; the points class by class, as many of each.
-        names: of the classes, in that order.
-    """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.5 * len(panels), 3.7), squeeze=False)
-    told = []
-    for ax, (title, at) in zip(axes[0], panels.items(), strict=True):
-        at = np.reshape(at, (2, len(names), -1))
-        centres = at.mean(axis=2)
-        for i, name in enumerate(names):
-            colour = COLOURS[i % len(COLOURS)]
-            ax.scatter(*at[:, i], s=20, color=colour, marker=MARKERS[i % len(MARKERS)], alpha=0.6, linewidths=0)
-            ax.annotate(name, centres[:, i], color=colour, ha="center", va="center", fontsize=9, weight="bold",
-                        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1})  # fmt: skip
-        ax.set(title=title, xticks=[], yticks=[])
-        within = np.linalg.norm(at - centres[:, :, None], axis=0).mean()
-        between = np.linalg.norm(centres - centres.mean(axis=1, keepdims=True), axis=0).mean()
-        told.append(f"{title} {number(between / within, digits=2)}")
-    return describe(figure, f"""Maps of {len(names)} classes: {", ".join(names)}. Distance of the class centres from the
-        middle, over that of the points from their centre: {"; ".join(told)}.""")  # fmt: skip
 
 
 def class_cosines(vectors: Mapping[str, object], labels) -> Figure:
@@ -477,28 +412,37 @@ def animation(figure: Figure, draw: Callable[[int], object], frames: Sequence[in
     display({"text/html": page, "text/plain": f"An animation of {len(frames)} frames. {alt}"}, raw=True)
 
 
-def moving_points(path: Sequence, labels: Sequence, *, frames: Sequence[int], alt: str, title: str = "") -> None:
+def moving_points(path: Sequence | Mapping[str, Sequence], labels: Sequence, *, frames: Sequence[int], alt: str,
+                  title: str = "", circle: bool = False) -> None:  # fmt: skip
     """An animation of a few points in the plane, each with its label's colour and mark.
 
     Args:
-        path: one ``(N, 2)`` array for each step of a run.
+        path: one ``(N, 2)`` array for each step of a run; or such a run for each title, side by side.
         labels: N labels.
         frames: the steps to show, in order.
         alt, title: see :func:`animation`.
+        circle: whether to draw the circle of radius 1 that the points move on.
     """
     kinds = np.unique(np.asarray(labels), return_inverse=True)[1]
-    shown = np.stack([np.asarray(path[step], dtype=float) for step in frames])
-    low, high = shown.min(axis=(0, 1)), shown.max(axis=(0, 1))
-    middle, half = (low + high) / 2, 0.6 * max(high - low)
-    figure, ax = plt.subplots(figsize=(4.2, 4.2))
+    runs = path if isinstance(path, Mapping) else {title: path}
+    shown = {name: {step: np.asarray(run[step], dtype=float) for step in frames} for name, run in runs.items()}
+    places = np.stack([x for run in shown.values() for x in run.values()])
+    low, high = places.min(axis=(0, 1)), places.max(axis=(0, 1))
+    middle, half = (np.zeros(2), 1.15) if circle else ((low + high) / 2, 0.6 * max(high - low))
+    side = 4.2 if len(runs) == 1 else 3.0
+    figure, axes = plt.subplots(1, len(runs), figsize=(side * len(runs), side), squeeze=False)
 
     def draw(step: int) -> None:
-        ax.clear()
-        for (x, y), kind in zip(np.asarray(path[step], dtype=float), kinds, strict=True):
-            ax.plot(x, y, color=COLOURS[kind % len(COLOURS)], marker=MARKERS[kind % len(MARKERS)], markersize=10,
-                    alpha=0.7)  # fmt: skip
-        ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[],
-               yticks=[], aspect="equal", title=f"{title}, step {step}" if title else f"step {step}")  # fmt: skip
+        for ax, (name, run) in zip(axes[0], shown.items(), strict=True):
+            ax.clear()
+            ax.spines[:].set_visible(not circle)
+            if circle:
+                ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="lightgrey"))
+            for (x, y), kind in zip(run[step], kinds, strict=True):
+                ax.plot(x, y, color=COLOURS[kind % len(COLOURS)], marker=MARKERS[kind % len(MARKERS)], markersize=10,
+                        alpha=0.7)  # fmt: skip
+            ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[],
+                   yticks=[], aspect="equal", title=f"{name}, step {step}" if name else f"step {step}")  # fmt: skip
 
     animation(figure, draw, frames, alt=alt, interval=250)
 

@@ -21,9 +21,10 @@ def full_precision(function):
         floating = [a for a in (*args, *options.values()) if isinstance(a, Tensor) and a.is_floating_point()]
         if not floating:
             return function(*args, **options)
-        wide = any(a.dtype == torch.float64 and a.dim() > 0 for a in floating)
-        dtype, device = torch.float64 if wide else torch.float32, floating[0].device.type
-        if any(a.dtype != dtype for a in floating):
+        device = floating[0].device.type
+        if {a.dtype for a in floating} != {torch.float32}:
+            wide = any(a.dtype == torch.float64 and a.dim() > 0 for a in floating)
+            dtype = torch.float64 if wide else torch.float32
             args = tuple(_cast(a, dtype) for a in args)
             options = {name: _cast(a, dtype) for name, a in options.items()}
         if not torch.is_autocast_enabled(device):
@@ -54,8 +55,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        unit, length = (x / length, length) if _moderate(length) else _unit_and_length(x)
+        unit, length = unit_and_length(x)
         ctx.save_for_backward(unit, length)
         ctx.set_materialize_grads(False)
         return unit, length
@@ -64,22 +64,33 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx, to_unit: Tensor | None, to_length: Tensor | None) -> Tensor | None:
         unit, length = ctx.saved_tensors
         if to_unit is not None:
-            along = (unit * to_unit).sum(dim=-1, keepdim=True)
-            to_unit = torch.addcmul(to_unit, unit, along, value=-1) / length
+            to_unit = tangent(to_unit, unit, length)
         if to_length is None:
             return to_unit
         return unit * to_length if to_unit is None else to_unit + unit * to_length
+
+
+def tangent(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
+    """The gradient to the rows, from that to the rows scaled to length one."""
+    along = (unit * gradient).sum(dim=-1, keepdim=True)
+    return torch.addcmul(gradient, unit, along, value=-1).div_(length)
+
+
+def unit_and_length(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of ``x`` scaled to length one, and their lengths; a zero row has length one."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return (x / length, length) if _moderate(length) else _in_two_steps(x)
 
 
 def _moderate(length: Tensor) -> bool:
     """No row is so long or short that its squares leave the range of float32. Other devices are not waited for."""
     if not length.is_cpu or not length.numel():
         return False
-    shortest, longest = (extreme.item() for extreme in length.aminmax())
-    return shortest > 1e-15 and longest < 1e15
+    shortest, longest = length.aminmax()
+    return shortest.item() > 1e-15 and longest.item() < 1e15
 
 
-def _unit_and_length(x: Tensor) -> tuple[Tensor, Tensor]:
+def _in_two_steps(x: Tensor) -> tuple[Tensor, Tensor]:
     """Divided by its largest element first, no row is too long or too short for its squares to be added."""
     largest = torch.linalg.vector_norm(x.detach(), torch.inf, dim=-1, keepdim=True)
     largest = largest.masked_fill(largest < torch.finfo(x.dtype).smallest_normal, 1.0)
@@ -90,7 +101,7 @@ def _unit_and_length(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def normalize(x: Tensor) -> Tensor:
     """The rows of ``x`` scaled to length one. A zero row stays zero, and its gradient stays finite."""
-    return _unit_and_length(x)[0] if transformed() else _Normalize.apply(x)[0]
+    return _in_two_steps(x)[0] if transformed() else _Normalize.apply(x)[0]
 
 
 class _Product(torch.autograd.Function):

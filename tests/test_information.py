@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from clt.losses import info_nce_loss
-from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound, tuned_bound
+from clt.metrics.information import (
+    dv_bound,
+    gaussian_scores,
+    info_nce_bound,
+    mine_bound,
+    nwj_bound,
+    smile_bound,
+    tuned_bound,
+)
 from clt.similarity import cosine_similarity
 
 BOUNDS = [info_nce_bound, nwj_bound, dv_bound, lambda s: mine_bound(s)[0], smile_bound]
@@ -21,16 +29,37 @@ def scores():
     return cosine_similarity(z1, z1 + 0.5 * torch.sin(3.7 * i - 0.9 * j)) / 0.1
 
 
-def gaussian_scores(information: float, d: int, n: int, seed: int = 0):
-    """The log-ratio log p(y|x) / p(y), the best critic, on n pairs with the given mutual information in nats.
+def on_gaussians(information: float, d: int, n: int, seed: int = 0):
+    """The best critic on n pairs of Gaussians of d coordinates with the given mutual information in nats."""
+    return gaussian_scores(information, n, dims=d, generator=torch.Generator().manual_seed(seed)).double()
 
-    I = −d/2 · log(1 − ρ²) for d independent pairs of correlation ρ.
-    """
+
+def test_the_best_critic_is_the_log_ratio_of_the_densities():
+    """On the same draws, from the densities of torch.distributions."""
+    information, d, n = 1.5, 3, 7
+    found = gaussian_scores(information, n, dims=d, generator=torch.Generator().manual_seed(1)).double()
     rho = math.sqrt(1 - math.exp(-2 * information / d))
-    x, noise = torch.randn(2, n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x, noise = torch.randn(2, n, d, generator=torch.Generator().manual_seed(1)).double()
     y = rho * x + math.sqrt(1 - rho**2) * noise
     given_x = torch.distributions.Normal(rho * x[:, None], math.sqrt(1 - rho**2)).log_prob(y[None])
-    return (given_x - torch.distributions.Normal(0.0, 1.0).log_prob(y[None])).sum(-1)
+    ratio = (given_x - torch.distributions.Normal(0.0, 1.0).log_prob(y[None])).sum(-1)
+    torch.testing.assert_close(found, ratio, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="never negative"):
+        gaussian_scores(-0.1, 4)
+
+
+@pytest.mark.parametrize("information", [0.5, 2.0, 4.0])
+def test_its_gaussians_have_the_information_they_are_said_to_have(information):
+    """The mean score of the pairs is the mutual information, and the mean ratio of densities is 1."""
+    generator = torch.Generator().manual_seed(0)
+    scores = [gaussian_scores(information, 1000, generator=generator) for _ in range(5)]
+    mean = sum(s.diagonal().mean().item() for s in scores) / 5
+    assert mean == pytest.approx(information, abs=0.15)
+    bound = sum(info_nce_bound(s).item() for s in scores) / 5
+    assert information - 0.4 < bound < min(information + 0.15, math.log(1000))
+    beside = scores[0][~torch.eye(1000, dtype=torch.bool)].double()
+    if information < 1:
+        assert beside.exp().mean().item() == pytest.approx(1, abs=0.1)
 
 
 def test_official_figures(scores):
@@ -48,7 +77,7 @@ def test_the_best_critic_finds_the_information_of_gaussians(information):
     """The mean of eight batches of 512, within a tenth."""
     found = {name: [] for name in ("info_nce", "nwj", "dv", "mine", "smile")}
     for seed in range(8):
-        ratio = gaussian_scores(information, d=4, n=512, seed=seed)
+        ratio = on_gaussians(information, d=4, n=512, seed=seed)
         found["info_nce"].append(info_nce_bound(ratio))
         found["nwj"].append(nwj_bound(1 + ratio))
         found["dv"].append(dv_bound(ratio))
@@ -59,14 +88,14 @@ def test_the_best_critic_finds_the_information_of_gaussians(information):
 
 
 def test_a_bad_critic_finds_less():
-    ratio = gaussian_scores(2.0, d=4, n=512)
+    ratio = on_gaussians(2.0, d=4, n=512)
     for bound, best in ((info_nce_bound, ratio), (nwj_bound, 1 + ratio), (dv_bound, ratio)):
         for bad in (0.5 * best, 0 * best, best.flip(0)):
             assert bound(bad) < bound(best) - 0.1
 
 
 def test_info_nce_saturates_at_log_n_and_the_others_do_not():
-    ratio = gaussian_scores(10.0, d=16, n=64)
+    ratio = on_gaussians(10.0, d=16, n=64)
     assert math.log(64) - 0.1 < info_nce_bound(ratio) <= math.log(64)
     assert dv_bound(ratio) > math.log(64) + 2
 

@@ -7,7 +7,7 @@ such as the anchor itself; the floor ``f_i`` is what else is added. ``_positives
 and with several. A weight on a candidate is its logarithm added to the logit: one more column in ``q`` and ``k``.
 
 Written plainly (:func:`dense_rows`) this keeps several N × M matrices for the backward pass, 1 GB each at N = 16,384.
-The tiled form walks over the same matrix and never holds more than a tile of it. Four ideas:
+The tiled form walks over the same matrix and never holds more than a tile of it. Five ideas:
 
 *Gradient in the forward pass.* The gradient of row i is g_i times the row's softmax times the candidates. A tile of
 complete rows knows its softmax; and since the loss is a weighted sum of rows, g_i is known as well, up to one factor
@@ -27,6 +27,9 @@ looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so t
 clear of 88, the end of float32, that constant can be 0. Where it does not (temperatures below 0.02, vectors of any
 length) the row's maximum is subtracted.
 
+*One node.* In a batch of some dozens of rows the steps themselves cost more than what they compute. A loss that is a
+sum is one node of the graph: the scaling to length one, where a loss asks for cosines, belongs to it.
+
 *Powers of two.* e^s = 2^(s log₂ e), and that factor joins 1/temperature in the product, where it costs nothing.
 PyTorch raises 2 to a power two to three times as fast as e.
 """
@@ -34,10 +37,11 @@ PyTorch raises 2 to a power two to three times as fast as e.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from clt.similarity import product, transformed
+from clt.similarity import normalize, product, tangent, transformed, unit_and_length
 
 # Elements of the similarity matrix. Up to DENSE it is formed in full, and derivatives of the gradient are possible;
 # above, in tiles of TILE (on a CPU 16 MB, to stay in the cache; on a GPU 1 GB, to keep it busy).
@@ -53,19 +57,26 @@ def contrast(
     positive: Tensor | None,
     target: Tensor | None,
     left_out: int | None,
-    floor: Tensor,
-    weight: Tensor,
+    floor: Tensor | None,
+    weight: Tensor | None,
     *,
     temperature: float | Tensor,
     unit: bool,
+    cosine: bool,
     reduction: str,
 ) -> Tensor:
     """The formula above for every row, times its ``weight``; added up unless ``reduction`` is ``"none"``.
 
     p is ``positive``, or the logit of the key that ``target`` names. That key and key i + ``left_out``, where they are
-    given, make up X_i. If ``key`` is ``query``, each row is its target's target. With ``unit`` all rows have length 1.
+    given, make up X_i. The floor is 0 if left out, and without a weight it is the mean that is returned. If ``key`` is
+    ``query``, each row is its target's target. With ``unit`` all rows have length 1; with ``cosine`` they are scaled to
+    it here.
     """
-    largest = 1 / temperature if unit else math.inf  # logit
+    largest = 1 / temperature if unit or cosine else math.inf  # logit
+    alone = len(key) == (target is not None) + (left_out is not None)
+    if cosine and (isinstance(temperature, Tensor) or reduction == "none" or alone or transformed()):
+        symmetric, query, cosine = query is key, normalize(query), False
+        key = query if symmetric else normalize(key)
     if isinstance(temperature, Tensor):
         symmetric = query is key  # and stays so
         query = query / (temperature.sqrt() if symmetric else temperature)
@@ -76,20 +87,24 @@ def contrast(
             f"torch.func cannot transform a loss of {len(query)} anchors and {len(key)} candidates: above {DENSE} "
             "pairs the gradient is formed together with the value, tile by tile, and no step of it is kept"
         )
-    if transformed() or len(key) == (target is not None) + (left_out is not None):
+    if transformed() or alone:
         rows = dense_rows(product(query, key) / temperature, positive, target, left_out, floor)
-        return rows * weight if reduction == "none" else rows @ weight
+        return rows * weight if reduction == "none" else weighted_sum(rows, weight)
     bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
     constants = target, left_out, 1 / temperature, bounded
     halved = query is key and left_out == 0 and bounded and query.is_cpu
     walk = _whole if small else _triangle if halved else _sweep
     if reduction == "none":
         return weight * _Rows.apply(query, key, positive, floor, constants, walk)
-    return _Sum.apply(query, key, positive, floor, weight, constants, walk, torch.is_grad_enabled())
+    return _Sum.apply(query, key, positive, floor, weight, constants, walk, torch.is_grad_enabled(), cosine)
+
+
+def weighted_sum(rows: Tensor, weight: Tensor | None) -> Tensor:
+    return rows.mean() if weight is None else rows @ weight
 
 
 def dense_rows(
-    logits: Tensor, positive: Tensor | None, target: Tensor | None, left_out: int | None, floor: Tensor
+    logits: Tensor, positive: Tensor | None, target: Tensor | None, left_out: int | None, floor: Tensor | None
 ) -> Tensor:
     """The formula, on the whole ``(N, M)`` matrix of logits."""
     logits = logits - (logits.gather(1, target[:, None]) if positive is None else positive[:, None])
@@ -97,7 +112,7 @@ def dense_rows(
         logits = logits.scatter(1, target[:, None], -torch.inf)
     if left_out is not None:
         logits = logits.scatter(1, torch.arange(len(logits), device=logits.device)[:, None] + left_out, -torch.inf)
-    return log_add(logits, floor)
+    return log_add(logits, logits.new_zeros(len(logits)) if floor is None else floor)
 
 
 def log_add(logits: Tensor, floor: Tensor) -> Tensor:
@@ -114,9 +129,10 @@ def _differentiable(ctx, upstream):
     given = [x if x is None else x.view_as(x) for x in ctx.saved_tensors[:5]]
     query, key, positive, floor, weight = given
     with torch.autocast(query.device.type, enabled=False):
-        logits = product(query, query if ctx.symmetric else key) * scale
-        rows = dense_rows(logits, positive, target, left_out, floor)
-        value = rows if weight is None else rows @ weight
+        left = normalize(query) if ctx.cosine else query
+        right = left if ctx.symmetric else normalize(key) if ctx.cosine else key
+        rows = dense_rows(product(left, right) * scale, positive, target, left_out, floor)
+        value = rows if ctx.apart else weighted_sum(rows, weight)
         needed = [i for i, need in enumerate(ctx.needs_input_grad[:5]) if need and not (i == 1 and ctx.symmetric)]
         found = torch.autograd.grad(value, [given[i] for i in needed], upstream, create_graph=True)
     gradients = dict(zip(needed, found, strict=True))
@@ -145,21 +161,31 @@ class _Sum(torch.autograd.Function):
     """The weighted sum of the rows, its gradient formed in the forward pass."""
 
     @staticmethod
-    def forward(ctx, query, key, positive, floor, weight, constants, walk, grad_enabled):
+    def forward(ctx, query, key, positive, floor, weight, constants, walk, grad_enabled, cosine):
         needed = [grad_enabled and need for need in ctx.needs_input_grad[:2]]
-        rows, to_query, to_key = walk(query, key, positive, floor, weight, *constants, needed)
-        ctx.constants, ctx.walk, ctx.symmetric = constants, walk, query is key
+        left, right = query, key
+        if cosine:
+            left, length = unit_and_length(query)
+            right, length_of_key = (left, length) if query is key else unit_and_length(key)
+        share = 1 / len(query) if weight is None else weight[:, None]
+        rows, to_query, to_key = walk(left, right, positive, floor, share, *constants, needed)
+        if cosine:
+            to_query = None if to_query is None else tangent(to_query, left, length)
+            to_key = None if to_key is None else tangent(to_key, right, length_of_key)
+        ctx.constants, ctx.walk, ctx.symmetric, ctx.cosine, ctx.apart = constants, walk, query is key, cosine, False
         matrix = (query, key, positive) if walk is _whole else (None, None, None)
         ctx.save_for_backward(*matrix, floor, weight, rows, to_query, to_key)
-        return rows @ weight
+        return weighted_sum(rows, weight)
 
     @_backward
     def backward(ctx, upstream):
         *_, floor, weight, rows, to_query, to_key = ctx.saved_tensors
         to_query, to_key = (gradient if gradient is None else gradient * upstream for gradient in (to_query, to_key))
+        if not any(ctx.needs_input_grad[2:5]):
+            return to_query, to_key, *[None] * 7
         to_weight = rows * upstream if ctx.needs_input_grad[4] else None
-        others = _to_positive_and_floor(ctx, weight, upstream, rows, floor)
-        return to_query, to_key, *others, to_weight, None, None, None
+        others = _to_positive_and_floor(ctx, 1 / len(rows) if weight is None else weight, upstream, rows, floor)
+        return to_query, to_key, *others, to_weight, None, None, None, None
 
 
 class _Rows(torch.autograd.Function):
@@ -169,6 +195,7 @@ class _Rows(torch.autograd.Function):
     def forward(ctx, query, key, positive, floor, constants, walk):
         rows, _, _ = walk(query, key, positive, floor, None, *constants, (False, False))
         ctx.constants, ctx.walk, ctx.symmetric = constants, walk, query is key
+        ctx.cosine, ctx.apart = False, True
         ctx.save_for_backward(query, key, positive, floor, None, rows)
         return rows
 
@@ -177,7 +204,8 @@ class _Rows(torch.autograd.Function):
         query, key, positive, floor, _, rows = ctx.saved_tensors
         key = query if ctx.symmetric else key
         with torch.autocast(query.device.type, enabled=False):  # the caller may have switched it on around this pass
-            _, *gradients = ctx.walk(query, key, positive, floor, upstream, *ctx.constants, ctx.needs_input_grad[:2])
+            needed = ctx.needs_input_grad[:2]
+            _, *gradients = ctx.walk(query, key, positive, floor, upstream[:, None], *ctx.constants, needed)
         return *gradients, *_to_positive_and_floor(ctx, upstream, 1.0, rows, floor), None, None
 
 
@@ -190,16 +218,16 @@ def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
 
 
 # The walks. Each returns all rows and, where ``needed``, the gradients of their weighted sum to the queries and to the
-# keys; if the queries are the keys, there is one gradient, the first.
+# keys; if the queries are the keys, there is one gradient, the first. The weight is (N, 1), or one for all.
 
 
 def _whole(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
     """The matrix is one tile."""
-    tile = torch.addmm(query.new_empty(()), query, key.T, beta=0, alpha=scale * LOG2E)  # beta=0: no addition
+    tile = torch.mm(query, key.T).mul_(scale * LOG2E)
     rows, factor = _rows_of(tile, positive, floor, target, left_out, bounded)
     if not any(needed):
         return rows[:, 0], None, None
-    tile.mul_(factor.mul_(scale * weight[:, None]))
+    tile.mul_(factor.mul_(scale * weight))
     if query is key:
         return rows[:, 0], torch.mm(tile + tile.T, query), None
     to_query = torch.mm(tile, key) if needed[0] else None
@@ -219,12 +247,12 @@ def _sweep(query, key, positive, floor, weight, target, left_out, scale, bounded
         few = query[part]
         tile = buffer[: len(few)]
         torch.addmm(tile, few, key.T, beta=0, alpha=scale * LOG2E, out=tile)
-        p, own = (None if x is None else x[part] for x in (positive, target))
+        p, own, least = (None if x is None else x[part] for x in (positive, target, floor))
         diagonal = None if left_out is None else start + left_out
-        rows[part], factor = _rows_of(tile, p, floor[part], own, diagonal, bounded)
+        rows[part], factor = _rows_of(tile, p, least, own, diagonal, bounded)
         if to_query is None and to_key is None:
             continue
-        factor.mul_(scale * weight[part, None])
+        factor.mul_(scale * (weight[part] if isinstance(weight, Tensor) else weight))
         if to_key is not None:
             to_key.addmm_(tile.T, few * factor)
         if to_query is not None:
@@ -250,9 +278,16 @@ def _rows_of(tile, positive, floor, target, left_out, bounded):
     mass = tile.exp2_().sum(dim=1, keepdim=True)
     if positive is None:
         tile.scatter_(1, own, -mass)
-    log_odds = mass.log2().sub_(p).div_(LOG2E)
-    floor = floor[:, None]
-    return torch.logaddexp(floor, log_odds), torch.sigmoid(log_odds - floor).div_(mass)
+    log_odds = mass.log().sub_(p, alpha=1 / LOG2E)
+    losses, share = _added(log_odds, None if floor is None else floor[:, None])
+    return losses, share.div_(mass)
+
+
+def _added(log_odds, floor):
+    """log(e^floor + e^log_odds), and the second's share of that sum."""
+    if floor is None:
+        return F.softplus(log_odds, threshold=60.0), log_odds.sigmoid()  # above 60, 1 is lost in e^60 in float64, too
+    return torch.logaddexp(floor, log_odds), torch.sigmoid(log_odds - floor)
 
 
 def _triangle(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
@@ -284,10 +319,10 @@ def _triangle(query, key, positive, floor, weight, target, left_out, scale, boun
         mass[below] += beyond.sum(dim=0)
     p = (query * query[target]).sum(dim=1) * scale if positive is None else positive
     log_odds = mass.log() - p
-    losses = torch.logaddexp(floor, log_odds)
+    losses, share = _added(log_odds, floor)
     if not any(needed):
         return losses, None, None
-    share = torch.sigmoid(log_odds - floor) * weight * scale
+    share = share * scale * (weight[:, 0] if isinstance(weight, Tensor) else weight)
     factor, to_query = share / mass, torch.zeros_like(query)
     for tile, rows, columns, beyond, below in tiles():
         tile.mul_(torch.add(factor[rows, None], factor[columns], out=factors[: tile.numel()].view_as(tile)))

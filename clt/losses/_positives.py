@@ -22,6 +22,7 @@ def one_positive(
     left_out: int | None = None,
     extra: Tensor | None = None,
     unit: bool = False,
+    cosine: bool = False,
     reduction: str = "mean",
     gather: bool = False,
 ) -> Tensor:
@@ -38,14 +39,15 @@ def one_positive(
         left_out: o: key i + o, as a rule the row itself, is no candidate of row i; every key is one if left out.
         extra: x, ``(N,)``: the logarithm of what else stands in the denominator.
         unit: the rows of ``query`` and ``key`` have length 1.
+        cosine: their cosines are wanted, not their dot products; not together with ``extra``.
         gather: the keys are those of all processes; mean and sum are then scaled for what follows (``_gather``).
     """
     weight = row_weights(query, None, None, reduction, gather)
-    options = {"temperature": temperature, "unit": unit, "reduction": reduction}
-    floor, positive = query.new_zeros(len(query)), None
+    options = {"temperature": temperature, "unit": unit, "cosine": cosine, "reduction": reduction}
+    floor = positive = None
     if extra is not None:
         positive = (query * key[target]).sum(dim=1) / temperature
-        floor = torch.logaddexp(floor, extra - positive)
+        floor = torch.logaddexp(torch.zeros_like(positive), extra - positive)
     return contrast(query, key, positive, target, left_out, floor, weight, **options)
 
 
@@ -77,17 +79,21 @@ def several_positives(
     weight = valid.to(query.dtype) if weight is None else valid * weight
     weight = row_weights(query, weight, valid.sum(), reduction, gather)
     floor = torch.where(valid, -torch.inf, 0.0).to(query.dtype)  # finite where the weight is 0
-    options = {"temperature": temperature, "unit": unit, "reduction": reduction}
+    options = {"temperature": temperature, "unit": unit, "cosine": False, "reduction": reduction}
     return contrast(query, key, mean_logit, None, left_out, floor, weight, **options)
 
 
-def row_weights(rows: Tensor, weight: Tensor | None, count: Tensor | None, reduction: str, gather: bool) -> Tensor:
-    """``(N,)``: the factors with which the rows are to be summed, or multiplied where they are not reduced."""
+def row_weights(
+    rows: Tensor, weight: Tensor | None, count: Tensor | None, reduction: str, gather: bool
+) -> Tensor | None:
+    """``(N,)``: the factors with which the rows are to be summed, or multiplied where they are not reduced; nothing
+    where their mean is wanted."""
     one_of(REDUCTIONS, reduction=reduction)
-    scale = processes() if gather and reduction != "none" else 1
+    gather = gather and processes() > 1
     if reduction == "mean" and count is None and not gather:
-        scale = 1 / len(rows)
-    elif reduction == "mean":
+        return None
+    scale = processes() if gather and reduction != "none" else 1
+    if reduction == "mean":
         count = rows.new_tensor(len(rows)) if count is None else count.to(rows.dtype)
         scale = scale / (total(count) if gather else count).clamp_min(1)
     if weight is not None:

@@ -26,15 +26,15 @@ def reduce(values: Tensor, reduction: str, valid: Tensor | None = None) -> Tenso
 
 def same_shape(**embeddings: Tensor) -> None:
     """All are ``(N, D)`` with the same N and D, and N is not 0."""
+    floating(**embeddings)
     for name, tensor in embeddings.items():
-        floating(**{name: tensor})
         if tensor.dim() != 2:
             raise ValueError(f"{name} must have shape (N, D), got {tuple(tensor.shape)}")
-    shapes = {name: tuple(tensor.shape) for name, tensor in embeddings.items()}
-    if len(set(shapes.values())) > 1:
-        raise ValueError("shapes must be equal, got " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+    if len({tensor.shape for tensor in embeddings.values()}) > 1:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in embeddings.items())
+        raise ValueError(f"shapes must be equal, got {shapes}")
     if 0 in tensor.shape:
-        raise ValueError(f"{', '.join(shapes)} must not be empty, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"{', '.join(embeddings)} must not be empty, got shape {tuple(tensor.shape)}")
 
 
 def labelled(embeddings: Tensor, labels: Tensor, name: str = "labels") -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import dense_rows, log_add
+from clt.losses._contrast import dense_rows, log_add, weighted_sum
 from clt.losses._gather import gather_rows
 from clt.losses._positives import one_positive, row_weights
 from clt.losses._shared import above_zero, floating, log_probability, no_negative_weight, one_of, same_shape
@@ -74,12 +74,17 @@ def info_nce_loss(
         if log_frequency is not None:
             log_frequency = gather_rows(log_frequency, gather)[0]
             logits = torch.cat([logits[:, : len(log_frequency)] - log_frequency, logits[:, len(log_frequency) :]], 1)
-        rows = dense_rows(logits, None, target, None, query.new_zeros(len(query)))
+        rows = dense_rows(logits, None, target, None, None)
         weight = row_weights(rows, None, None, reduction, gather)
-        return rows * weight if reduction == "none" else rows @ weight
+        return rows * weight if reduction == "none" else weighted_sum(rows, weight)
 
     one_of(("cosine", "dot"), similarity=similarity)
-    if similarity == "cosine":
+    cosine = similarity == "cosine"
+    options = {"temperature": temperature, "reduction": reduction, "gather": gather}
+    if negatives is None and log_frequency is None:
+        key, start = gather_rows(positive, gather)
+        return one_positive(query, key, _places(query, start), cosine=cosine, **options)
+    if cosine:
         query, positive = normalize(query), normalize(positive)
         negatives = None if negatives is None else normalize(negatives)
     extra, shared = None, negatives
@@ -97,12 +102,13 @@ def info_nce_loss(
         log_weights = _weigh(torch.zeros_like(weights), weights).clamp_min(NOTHING)
         shared = torch.cat([shared, log_weights[:, None]], dim=1)
     key, start = gather_rows(positive, gather)
-    target = torch.arange(start, start + len(query), device=query.device)
-    unit = similarity == "cosine" and not shifted
-    options = {"temperature": temperature, "unit": unit, "reduction": reduction, "gather": gather}
-    if shared is None:
-        return one_positive(query, key, target, extra=extra, **options)
-    return one_positive(query, torch.cat([key, gather_rows(shared, gather)[0]]), target, **options)
+    key = key if shared is None else torch.cat([key, gather_rows(shared, gather)[0]])
+    return one_positive(query, key, _places(query, start), extra=extra, unit=cosine and not shifted, **options)
+
+
+def _places(query: Tensor, start: int) -> Tensor:
+    """Which of all processes' positives belongs to each query of this one."""
+    return torch.arange(start, start + len(query), device=query.device)
 
 
 def _score(similarity, query, positive, negatives, weights, temperature, gather) -> tuple[Tensor, Tensor]:

@@ -36,16 +36,16 @@ def nt_xent_loss(
     """
     same_shape(view1=view1, view2=view2)
     above_zero(temperature=temperature)
-    views = normalize(torch.cat([view1, view2]))
+    views = torch.cat([view1, view2])
     candidates, start = gather_rows(views, gather)
-    target = start + torch.arange(len(view1), 3 * len(view1), device=views.device) % len(views)  # i ± N
+    target = torch.arange(len(view1), 3 * len(view1), device=views.device) % len(views)  # i ± N
     return one_positive(
         views,
         candidates,
-        target,
+        target + start if start else target,
         temperature=temperature,
         left_out=start,
-        unit=True,
+        cosine=True,
         reduction=reduction,
         gather=gather,
     )

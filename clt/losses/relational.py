@@ -1,10 +1,9 @@
 """Relational embedding: a relation is a map, and what it makes of one concept should land on another."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.losses._shared import reduce, same_shape
+from clt.losses._shared import labelled, reduce, same_shape
 from clt.similarity import full_precision, squared_euclidean
 
 
@@ -41,18 +40,8 @@ def relational_loss(mapped: Tensor, concepts: Tensor, target: Tensor, *, reducti
         raise ValueError(
             f"mapped and concepts must have one width, got shapes {tuple(mapped.shape)} and {tuple(concepts.shape)}"
         )
-    return reduce(F.cross_entropy(-squared_euclidean(mapped, concepts), _rows(target, mapped, concepts),
-                                  reduction="none"), reduction)  # fmt: skip
-
-
-def _rows(target: Tensor, mapped: Tensor, concepts: Tensor) -> Tensor:
-    if not isinstance(target, Tensor) or target.is_floating_point() or target.is_complex():
-        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
-        raise TypeError(f"target must be a tensor of integers, got {kind}")
-    if target.shape != mapped.shape[:1]:
-        raise ValueError(f"target must have shape ({len(mapped)},), one a row of mapped, got {tuple(target.shape)}")
-    target = target.to(mapped.device, torch.int64)
+    target = labelled(mapped, target, "target")
     if target.min() < 0 or target.max() >= len(concepts):
         low, high = target.min().item(), target.max().item()
         raise ValueError(f"target must be rows of concepts, 0 to {len(concepts) - 1}, got {low} to {high}")
-    return target
+    return reduce(F.cross_entropy(-squared_euclidean(mapped, concepts), target, reduction="none"), reduction)

@@ -2,7 +2,15 @@
 
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
 from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, uniformity
-from clt.metrics.information import dv_bound, info_nce_bound, mine_bound, nwj_bound, smile_bound, tuned_bound
+from clt.metrics.information import (
+    dv_bound,
+    gaussian_scores,
+    info_nce_bound,
+    mine_bound,
+    nwj_bound,
+    smile_bound,
+    tuned_bound,
+)
 from clt.metrics.maps import knn_accuracy, trustworthiness
 from clt.metrics.retrieval import ndcg, recall, reciprocal_rank
 
@@ -12,6 +20,7 @@ __all__ = [
     "anisotropy",
     "class_plane",
     "dv_bound",
+    "gaussian_scores",
     "info_nce_bound",
     "knn_accuracy",
     "linear_probe",

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.similarity import cosine_similarity, full_precision
+from clt.similarity import cosine_similarity, full_precision, squared_euclidean
 
 
 @full_precision
@@ -150,6 +150,36 @@ def smile_bound(scores: Tensor, *, clip: float = 5.0) -> Tensor:
     marginal = (everything.sum() - everything.diagonal().sum()) / (len(scores) * (len(scores) - 1))
     jensen_shannon = -joint - marginal
     return jensen_shannon + (value - jensen_shannon).detach()
+
+
+def gaussian_scores(information: float, n: int, *, dims: int = 10, generator: torch.Generator | None = None) -> Tensor:
+    r"""Scores of the best critic, log p(y|x)/p(y), for pairs of Gaussians whose mutual information is known.
+
+    Each coordinate of y has the correlation ρ with the same coordinate of x, so that
+
+    .. math:: I = -\frac{d}{2} \log(1 - \rho^2)
+
+    Args:
+        information: I in nats, not negative.
+        n: pairs to draw.
+        dims: d, coordinates of x and of y.
+        generator: of the random numbers; torch's own if left out.
+
+    Returns:
+        ``(n, n)``, for any of the bounds; NWJ's best critic is one more.
+
+    Raises:
+        ValueError: if the information is negative.
+
+    Source: the correlated Gaussians of Poole et al. (2019).
+    """
+    if information < 0:
+        raise ValueError(f"mutual information is never negative, got {information}")
+    squared = 1 - math.exp(-2 * information / dims)  # ρ²
+    x, noise = torch.randn(2, n, dims, generator=generator)
+    y = squared**0.5 * x + (1 - squared) ** 0.5 * noise
+    distance = squared_euclidean(squared**0.5 * x, y)
+    return information + y.square().sum(dim=1) / 2 - distance / (2 * (1 - squared))
 
 
 def _log_mean_exp(scores: Tensor) -> Tensor:

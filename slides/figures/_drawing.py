@@ -6,11 +6,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from clt import encoders, plots, results
 
 INK = {"light": "#1d2530", "dark": "#e8eaed"}
+GROUND = {"light": "#fcfcf9", "dark": "#14181e"}
 FIGURES: dict[str, Callable[[], Figure]] = {}
 
 
@@ -32,6 +36,10 @@ def made(name: str, scheme: str) -> Figure:
     """The figure ``name`` in the ink of a scheme, drawn once."""
     with plt.rc_context(_style(scheme)):
         fig = FIGURES[name]()
+        for drawn in fig.findobj(lambda artist: isinstance(artist, (Line2D, PathCollection))):
+            colours = [drawn.get_color()] if isinstance(drawn, Line2D) else drawn.get_facecolor()[:1, :3]
+            if any(to_rgb(colour) == (0, 0, 0) for colour in colours):  # one of the palette: ink on either ground
+                drawn.set_color(ink())
         fig.draw_without_rendering()  # the layout of axes with a fixed aspect settles at the second pass
         plt.close(fig)
     if not getattr(fig, "alt", ""):
@@ -48,16 +56,36 @@ def draw(name: str, folder: Path, scheme: str) -> tuple[str, str]:
     return f"{folder.name}/{name}.svg", fig.alt
 
 
-def recorded(lesson: str, key: str) -> dict:
-    """What a lesson recorded under a key; a figure that asks for what nobody measured stops the build."""
+def values(lesson: str, key: str) -> list[float]:
+    """One number per seed, as a lesson recorded it; a figure that asks for what nobody measured stops the build."""
     found = results.recorded(lesson).found
     if key not in found:
         raise ValueError(f"{lesson} has not recorded {key!r}; recorded are {', '.join(map(repr, found)) or 'none'}")
-    return found[key]
+    return found[key]["values"]
+
+
+def groups(lesson: str, keys: dict[str, str]) -> dict[str, list[float]]:
+    """What a lesson recorded, under the names that a figure shows."""
+    return {name: values(lesson, key) for name, key in keys.items()}
+
+
+def strips(panels: dict[str, dict[str, list[float]]], size: tuple[float, float]) -> Figure:
+    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean."""
+    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, (what, found) in zip(axes[0], panels.items(), strict=True):
+        plots.seeds(found, xlabel=what, ax=ax)
+        ax.locator_params(axis="x", nbins=4)
+    told = fig.alt.lstrip(": ").replace(". : ", ". ")
+    return plots.describe(fig, told[:1].upper() + told[1:])
 
 
 def ink() -> str:
     return plt.rcParams["text.color"]
+
+
+def ground() -> str:
+    """The colour of the slide behind the figure."""
+    return GROUND[next(scheme for scheme, colour in INK.items() if colour == ink())]
 
 
 @cache

@@ -1,7 +1,5 @@
 """Figures of the fourth deck: labels that make positives. Those of its other parts are in ``weights`` and ``twins``."""
 
-from functools import cache
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -9,23 +7,9 @@ from matplotlib.figure import Figure
 
 from clt import losses, plots, results
 
-from ._drawing import arrow, bare, figure, ink, on_circle, recorded
+from ._drawing import arrow, bare, figure, groups, ink, on_circle, strips, values
 
 LESSON = "05_supcon"
-
-
-def measured(lesson: str, key: str) -> list[float]:
-    """One number per seed, as the lesson recorded it under ``key``."""
-    return recorded(lesson, key)["values"]
-
-
-def one_each(panels: dict[str, dict[str, list[float]]], size: tuple[float, float]) -> Figure:
-    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean."""
-    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    for ax, (what, groups) in zip(axes[0], panels.items(), strict=True):
-        plots.seeds(groups, xlabel=what, ax=ax)
-        ax.locator_params(axis="x", nbins=4)
-    return plots.describe(fig, fig.alt.lstrip(": ").replace(". : ", ". ").capitalize())
 
 
 def box(ax, left: float, low: float, width: float, text: str, *, colour: str, height: float = 0.8, **look) -> None:
@@ -169,8 +153,8 @@ def labels_neighbours() -> Figure:
     names = {"words alone": "words, public.body", "not trained": "untrained, public.body"}
     for name in ("cross entropy", "SupCon"):
         names |= {f"{name}, {part}": f"{name}, public.{part}" for part in ("body", "head")}
-    groups = {shown: measured(LESSON, f"{name}.neighbours") for shown, name in names.items()}
-    fig = one_each({"% of the five neighbours with the same emotion": groups}, (10.8, 4.3))
+    found = groups(LESSON, {shown: f"{name}.neighbours" for shown, name in names.items()})
+    fig = strips({"% of the five neighbours with the same emotion": found}, (10.8, 4.3))
     fig.axes[0].axvline(100 / 32, color=ink(), linewidth=1.5, linestyle=":")
     fig.axes[0].text(100 / 32, -0.62, " chance", fontsize=14, va="bottom")
     return plots.describe(fig, f"{fig.alt} A dotted line marks chance, 1 in 32.")
@@ -181,51 +165,18 @@ def labels_steady() -> Figure:
     panels: dict[str, dict[str, list[float]]] = {}
     for kind in ("misspelt", "dropped"):
         for name, shown in {"untrained": "not trained", "cross entropy": "cross entropy", "SupCon": "SupCon"}.items():
-            hurt, whole = (measured(LESSON, f"{name}, public.{key}") for key in (kind, "body.probe"))
+            hurt, whole = (values(LESSON, f"{name}, public.{key}") for key in (kind, "body.probe"))
             lost = [100 * (1 - after / before) for after, before in zip(hurt, whole, strict=True)]
             panels.setdefault(f"% of accuracy lost, words {kind}", {})[shown] = lost
-    return one_each(panels, (12.0, 3.6))
-
-
-NAMES, FINE, BROAD = ("sad", "ashamed", "proud", "joyful"), np.arange(4).repeat(4), np.arange(2).repeat(8)
-
-
-@cache
-def collapsed() -> dict[str, np.ndarray]:
-    """Sixteen points that move freely on a circle: before, and after SupCon with four labels and with two."""
-    generator = torch.Generator().manual_seed(0)
-    turns = torch.tensor([40.0, 140.0, 220.0, 320.0]).repeat_interleave(4) + 22 * torch.randn(16, generator=generator)
-    places = {"before": on_circle(turns)}
-    for title, labels in {"SupCon, 4 labels": FINE, "SupCon, 2 labels": BROAD}.items():
-        angle = turns.deg2rad().requires_grad_()
-        optimizer = torch.optim.Adam([angle], lr=0.08)
-        for _ in range(100):
-            points = torch.stack([angle.cos(), angle.sin()], dim=1)
-            loss = losses.sup_con_loss(points, torch.from_numpy(labels), temperature=0.5)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        places[title] = on_circle(angle.detach().rad2deg().numpy())
-    return places
+    return strips(panels, (12.0, 3.6))
 
 
 @figure
 def labels_collapse() -> Figure:
-    fig, axes = plt.subplots(1, 3, figsize=(12.0, 4.4))
-    told = []
-    for ax, (title, place) in zip(axes, collapsed().items(), strict=True):
-        ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="#9aa0a6", linewidth=1.5))
-        for kind, name in enumerate(NAMES):
-            ring = place[kind == FINE] * (1.1 - 0.14 * (kind % 2))  # a little off the circle, that none hides another
-            look = {"marker": plots.MARKERS[kind], "color": plots.COLOURS[kind], "linestyle": "", "label": name}
-            ax.plot(*ring.T, markersize=13, alpha=0.85, **look)
-        bare(ax, 1.25)
-        ax.set_title(title, fontsize=18, loc="center")
-        told.append(f"{title}: {np.linalg.norm(place[FINE == 0].mean(0) - place[FINE == 1].mean(0)):.1f}")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=17)
-    return plots.describe(
-        fig,
-        f"""Three circles with four points each of sad, ashamed, proud and joyful. With four labels four groups; with
-        two broad labels two groups, in which sad and ashamed lie together. Distance from sad to ashamed, {told[0]},
-        {told[1]}, {told[2]}.""",
-    )
+    names = {"not trained": "untrained", "cross entropy": "cross entropy", "SupCon": "SupCon"}
+    asked = {"below the head": "body", "at the head": "head"}
+    key = "{}, families.32 emotions, {}.neighbours".format
+    fig = strips({f"% with the same emotion, {shown}": groups(LESSON, {n: key(m, part) for n, m in names.items()})
+                  for shown, part in asked.items()}, (11.6, 3.6))  # fmt: skip
+    plt.setp(fig.axes, xlim=(6, 11.5))
+    return fig

@@ -4,29 +4,21 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from sklearn.datasets import load_digits
 from torch.distributions import Normal
 
-from clt import data, losses, plots, results
+from clt import data, losses, plots, results, similarity
 
-from . import _losses_runs as runs
-from ._drawing import INK, figure, ink, recorded
+from ._drawing import INK, figure, groups, ink, strips, values
 
 GREY = "#9aa0a6"
+MARGIN = 0.2  # FaceNet's, and the lesson's
 GROUND = {INK["light"]: "#fcfcf9", INK["dark"]: "#14181e"}  # of the theme: a rim that parts a text from a line below it
-
-
-def groups(lesson: str, keys: dict[str, str]) -> dict[str, list[float]]:
-    """What a lesson recorded, under the names that a figure shows."""
-    return {name: recorded(lesson, key)["values"] for name, key in keys.items()}
-
-
-def dots(found: dict[str, list[float]], *, xlabel: str, size: tuple[float, float]) -> Figure:
-    fig, ax = plt.subplots(figsize=size)
-    plots.seeds(found, xlabel=xlabel, ax=ax)
-    return plots.describe(fig, fig.alt.lstrip(": "))
 
 
 @figure
@@ -57,38 +49,52 @@ def triplet_negatives() -> Figure:
 
 @figure
 def triplet_costly() -> Figure:
-    steps, everyone, hardest = runs.still_costly()
+    pixels, digit = load_digits(return_X_y=True)
+    four = np.concatenate([np.flatnonzero(digit == k)[:4] for k in range(10)])
+    distance = similarity.squared_euclidean(F.normalize(torch.from_numpy(pixels[four]), dim=1)).numpy()
+    same = digit[four, None] == digit[four]
+    a, p, n = np.nonzero((same & ~np.eye(40, dtype=bool))[:, :, None] & ~same[:, None, :])
+    farther = distance[a, n] - distance[a, p]
+    costs = np.where(farther < MARGIN, "costs something", "costs nothing")
+    silent, wrong = np.mean(farther >= MARGIN), np.mean(farther < 0)
     fig, ax = plt.subplots(figsize=(6.4, 4.6))
-    lines = {"the hardest of each anchor": hardest, "all triplets": everyone}
-    plots.curves(lines, x=steps, ylabel="share that costs something", ax=ax)
-    ax.set(ylim=(0, 1.32), yticks=[0, 0.5, 1])
-    ax.legend(loc="upper right")
-    return plots.describe(fig, fig.alt.lstrip(": "))
+    look = {"hue_order": ["costs something", "costs nothing"], "palette": [plots.COLOURS[1], plots.COLOURS[0]]}
+    seaborn.histplot(x=farther, hue=costs, binwidth=0.05, binrange=(-0.8, 1.4), multiple="stack", ax=ax, **look)
+    ax.axvline(0, color=ink(), linewidth=1.5, linestyle=":")
+    ax.text(0.97, 0.62, f"{silent:.0%} silent", transform=ax.transAxes, ha="right")
+    ax.set(xlabel="negative farther than positive by", ylabel="triplets")
+    seaborn.move_legend(ax, "upper right", title=None, fontsize=13, borderaxespad=0)
+    return plots.describe(
+        fig,
+        f"""Histogram of {len(a):,} triplets of raw pixels: how much farther the negative is than the positive.
+        {silent:.0%} lie beyond the margin and cost nothing; only in {wrong:.0%} is the negative nearer.""",
+    )
 
 
 @figure
 def triplet_mining() -> Figure:
     kinds = ("untrained", "raw pixels", "random", "all", "semi-hard", "hard")
     found = groups("01_triplet_loss", {kind: f"{kind}.digits" for kind in kinds})
-    return dots(found, xlabel="recognised from one picture each, in %", size=(10.4, 3.7))
+    return strips({"recognised from one picture each, in %": found}, (10.4, 3.7))
 
 
 @figure
 def triplet_collapse() -> Figure:
     fig, ax = plt.subplots(figsize=(6.5, 4.8))
-    plots.curves(runs.collapse(), ylabel="loss", ax=ax)
-    ax.axhline(1, color=GREY, linewidth=1.5, linestyle="-", zorder=0)
-    ax.annotate("the margin", (160, 1), (160, 1.03), ha="right", va="bottom")
-    ax.set(ylim=(0, 1.75))
-    ax.legend(loc="upper right")
-    return plots.describe(fig, f"{fig.alt.lstrip(': ')} A grey line marks the margin, 1.")
+    names = ("semi-hard", "hard")
+    plots.seed_curves({name: values("01_triplet_loss", f"{name}.loss") for name in names}, ylabel="loss", ax=ax)
+    ax.axhline(MARGIN, color=GREY, linewidth=1.5, linestyle="-", zorder=0)
+    ax.annotate("the margin", (50, MARGIN), xytext=(0, -5), textcoords="offset points", ha="right", va="top")
+    plt.setp(ax.texts, fontsize=15, color=ink())
+    ax.set(ylim=(0.1, None), xlim=(0, 64), xticks=[1, 25, 50])
+    return plots.describe(fig, f"{fig.alt.lstrip(': ')} A grey line marks the margin, {MARGIN}.")
 
 
 @figure
 def triplet_sentences() -> Figure:
     names = {"untrained": "untrained", "a stranger": "stranger", "a contradiction": "contradiction", "both": "both"}
     found = groups("01_triplet_loss", {name: f"{key}.order" for name, key in names.items()})
-    return dots(found, xlabel="test triplets in the right order, in %", size=(10.4, 3.0))
+    return strips({"test triplets in the right order, in %": found}, (10.4, 3.0))
 
 
 @figure
@@ -129,25 +135,21 @@ def nce_game() -> Figure:
 
 @figure
 def nce_noise() -> Figure:
-    points, line, _ = runs.humps()
-    setups = {"good noise": (0.0, 2.5, True), "noise too easy": (8.0, 1.0, True), "no correction": (0.0, 2.5, False)}
-    fig, axes = plt.subplots(1, 3, figsize=(11.6, 3.6), sharey=True)
-    told = []
-    for ax, (name, (centre, width, correction)) in zip(axes, setups.items(), strict=True):
-        learned = runs.density(centre, width, correction=correction)
-        ax.hist(points.numpy(), 60, density=True, color=plots.COLOURS[5], alpha=0.5, label="data")
-        ax.plot(line, Normal(centre, width).log_prob(line).exp(), "--", color=plots.COLOURS[1], label="noise")
-        ax.plot(line, learned, "-", color=ink(), linewidth=2.5, label="exp(score)")
-        area = torch.trapezoid(learned, line).item()
-        ax.set(xlim=(-6, 11), ylim=(0, 0.75), yticks=[], xlabel="x")
-        ax.set_title(f"{name}: area {results.number(area, digits=2)}", fontsize=17)
-        told.append(f"{name}: area below exp(score) {results.number(area, digits=2)}")
+    names = ("good noise", "easy noise", "no correction")
+    fig, axes = plt.subplots(1, 3, figsize=(12.0, 3.6), width_ratios=(1.15, 1, 1))
+    line = torch.linspace(-6, 11, 400)
+    humps = 0.6 * Normal(-2.0, 0.5).log_prob(line).exp() + 0.4 * Normal(1.5, 0.9).log_prob(line).exp()
+    axes[0].fill_between(line, humps, color=plots.COLOURS[5], alpha=0.5, linewidth=0, label="data")
+    for bell, dash, name in ((Normal(0.0, 2.5), "--", "good noise"), (Normal(8.0, 1.0), ":", "easy noise")):
+        axes[0].plot(line, bell.log_prob(line).exp(), dash, color=plots.COLOURS[1], label=name)
+    axes[0].set(yticks=[], ylim=(0, 0.75), xticks=[-5, 0, 5, 10])
     axes[0].legend(loc="upper right", borderaxespad=0)
-    return plots.describe(
-        fig,
-        f"""Data in two humps, noise as a dashed bell, the learned exp(score). {"; ".join(told)}. With good noise the
-        curve follows the humps, in the other two it does not.""",
-    )
+    found = {m: groups("02_nce", {name: f"{name}.{m}" for name in names}) for m in ("last loss", "from log p")}
+    plots.describe(fig, "Data in two humps; one noise covers both, the other stands beside them.")
+    for ax, (measure, label) in zip(axes[1:], (("last loss", "loss"), ("from log p", "error of log p")), strict=True):
+        plots.seeds(found[measure], xlabel=label, ax=ax)
+    axes[2].tick_params("y", labelleft=False)
+    return plots.describe(fig, fig.alt.replace(" : ", " "))
 
 
 @figure

@@ -5,13 +5,14 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
 
 from clt import losses, metrics, plots, results, similarity
 
-from . import _losses_runs as runs
-from ._drawing import encoder, figure, ink, recorded
-from .losses import GREY, dots, groups
+from ._drawing import encoder, figure, groups, ink, strips
+from .losses import GREY
 
 QUESTIONS = {
     "ball": ("A boy kicks a ball across the park.", "A child is playing outdoors."),
@@ -61,11 +62,9 @@ def infonce_rows() -> Figure:
     plots.heat_map(cosines, list(QUESTIONS), title="cosine", ax=axes[0])
     plots.heat_map((cosines / 0.05).softmax(dim=1), list(QUESTIONS), title="softmax of cosine / τ", ax=axes[1])
     for ax in axes:
-        (image,) = ax.images
-        image.colorbar.remove()
-        ax.set_xticks(range(4), list(QUESTIONS), rotation=0)
-        for text, value in zip(ax.texts, image.get_array().flatten(), strict=True):
-            text.set(fontsize=17, color="black" if image.norm(value) > 0.41 else "white")  # whichever is clearer on it
+        ax.collections[0].colorbar.remove()
+        ax.tick_params("x", rotation=0)
+        plt.setp(ax.texts, fontsize=17)
     return fig
 
 
@@ -109,7 +108,9 @@ def infonce_ceiling() -> Figure:
     generator, truth = torch.Generator().manual_seed(0), torch.linspace(0.5, 10, 12)
 
     def bound(information, n):
-        return np.mean([metrics.info_nce_bound(runs.gaussian_scores(information, n, generator)) for _ in range(10)])
+        return np.mean(
+            [metrics.info_nce_bound(metrics.gaussian_scores(information, n, generator=generator)) for _ in range(10)]
+        )
 
     bounds = {n: [bound(information, n) for information in truth.tolist()] for n in (512, 64, 8)}
     lines = {"the truth": truth.numpy()} | {f"N = {n}": found for n, found in bounds.items()}
@@ -168,17 +169,11 @@ def ntxent_matrix() -> Figure:
 
 @figure
 def ntxent_terms() -> Figure:
-    steps, align, distribution = runs.two_terms()
-    change = {"alignment": np.array(align) - align[0], "distribution": np.array(distribution) - distribution[0]}
-    change["τ × NT-Xent"] = change["alignment"] + change["distribution"]
-    fig, ax = plt.subplots(figsize=(6.4, 4.4))
-    plots.curves(change, x=steps, ylabel="change since the start", ax=ax)
-    ax.get_legend().remove()
-    for name, values in change.items():  # at the end of its line
-        ax.annotate(name, (steps[-1], values[-1]), (8, 0), textcoords="offset points", va="center")
-    ax.set(xlim=(0, 1.62 * steps[-1]), xticks=range(0, steps[-1] + 1, 10))
-    ax.axhline(0, color=GREY, linewidth=1.5, linestyle="-", zorder=0)
-    return plots.describe(fig, f"{fig.alt.lstrip(': ')} On views of test pictures.")
+    names = {"digits, untrained": "untrained net", "3 epochs": "batch 32, 3 epochs", "9 epochs": "batch 32, 9 epochs"}
+    found = groups("03_info_nce", {shown: f"{name}.cosine of others" for shown, name in names.items()})
+    names = {"texts, untrained": "before training", "first force alone": "no negatives", "both": "τ = 0.05"}
+    found |= groups("03_info_nce", {shown: f"{name}.mean cosine" for shown, name in names.items()})
+    return strips({"mean cosine with others": found}, (5.5, 4.0))
 
 
 @figure
@@ -188,7 +183,7 @@ def simclr_batches() -> Figure:
     names = [row["key"].removesuffix(".accuracy") for row in rows]
     paper = {row["name"].partition(",")[0].partition(" (")[0] + (", long" if "long" in row["name"] else ", short"):
              [row["paper"]] for row in rows}  # fmt: skip
-    ours = {name: recorded("03_info_nce", f"{name}.accuracy")["values"] for name in names}
+    ours = groups("03_info_nce", {name: f"{name}.accuracy" for name in names})
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.9))
     for ax, found, title in zip(axes, (paper, ours), ("paper: ImageNet", "ours: digits, five seeds"), strict=True):
         plots.seeds(found, xlabel="accuracy in %", ax=ax)
@@ -208,13 +203,22 @@ def simclr_copies() -> Figure:
         "the same, copies masked": "16 copies, masked",
     }
     found = groups("03_info_nce", {name: f"{key}.cosine of others" for name, key in names.items()})
-    return dots(found, xlabel="mean cosine of different test pictures", size=(10.4, 2.7))
+    return strips({"mean cosine of different test pictures": found}, (10.4, 2.7))
+
+
+def view(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Lesson 03's: a random crop of 60 to 100 % of the side, shifted, scaled back to 8 × 8; and noise."""
+    side = 0.6 + 0.4 * torch.rand(len(x), 1, 1, generator=generator)
+    shift = 0.25 * (2 * torch.rand(len(x), 2, 1, generator=generator) - 1)
+    grid = F.affine_grid(torch.cat([side * torch.eye(2), shift], dim=2), (len(x), 1, 8, 8), align_corners=False)
+    crop = F.grid_sample(x[:, None], grid, align_corners=False)[:, 0]
+    return crop + 0.1 * torch.randn(x.shape, generator=generator)
 
 
 @figure
 def simclr_views() -> Figure:
-    images, generator = runs.digits()[0][:6], torch.Generator().manual_seed(0)
-    rows = {"picture": images} | {f"view {i}": runs.view(images, generator) for i in (1, 2)}
+    images, generator = torch.from_numpy(load_digits().images[:6] / 16).float(), torch.Generator().manual_seed(0)
+    rows = {"picture": images} | {f"view {i}": view(images, generator) for i in (1, 2)}
     fig = plt.figure(figsize=(11.8, 3.6))
     left, right = fig.subfigures(1, 2, width_ratios=(1.0, 1.25))
     for row, (name, pictures) in zip(left.subplots(3, 6), rows.items(), strict=True):
@@ -222,8 +226,9 @@ def simclr_views() -> Figure:
             ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    ax = right.subplots()
-    found = runs.accuracy_of_one_change()
-    plots.seeds(found, xlabel="linear-probe accuracy", ax=ax)
-    told = "; ".join(f"{name} {results.spread(values)}" for name, values in found.items())
-    return plots.describe(fig, f"Left: six digits and two views of each, cropped and noisy. Right: accuracy, {told}.")
+    names = {"raw pixels": "raw pixels", "untrained": "untrained net", "3 epochs": "batch 32, 3 epochs",
+             "9 epochs": "batch 32, 9 epochs"}  # fmt: skip
+    found = groups("03_info_nce", {shown: f"{name}.accuracy" for shown, name in names.items()})
+    plots.seeds(found, xlabel="views recognised, in %", ax=right.subplots())
+    told = "; ".join(f"{name} {results.number(np.mean(values))}" for name, values in found.items())
+    return plots.describe(fig, f"Left: six digits and two views of each, cropped and noisy. Right: % right, {told}.")

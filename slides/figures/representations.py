@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from clt import data, metrics, plots, results, similarity
 
-from ._drawing import arrow, bare, encoder, figure, ink, on_circle, pairs_on_circle, recorded
+from ._drawing import arrow, bare, encoder, figure, groups, ink, on_circle, pairs_on_circle, values
 
 LESSON = "00_start_here"
 PAIRS = {
@@ -176,7 +176,7 @@ def people() -> Figure:
     fig, ax = plt.subplots(figsize=(6.2, 4.7))
     ax.scatter(scores, F.cosine_similarity(left, right), s=30, alpha=0.8, color=plots.COLOURS[0], linewidth=0)
     ax.set(xlabel="score, from 0 to 5", ylabel="cosine")
-    found = recorded(LESSON, "sts.mean")["mean"]
+    found = np.mean(values(LESSON, "sts.mean"))
     return plots.describe(fig, f"{len(scores)} pairs as dots: cosine against score. Spearman {found:.2f}.")
 
 
@@ -207,9 +207,9 @@ def plane() -> Figure:
 @figure
 def probe() -> Figure:
     names = ("random weights", "this encoder", "its word vectors")
-    groups = {name: recorded(LESSON, f"probe.{name}")["values"] for name in names}
+    found = groups(LESSON, {name: f"probe.{name}" for name in names})
     fig, ax = plt.subplots(figsize=(10.5, 3.1))
-    plots.seeds(groups, xlabel="linear-probe accuracy on test texts", ax=ax)
+    plots.seeds(found, xlabel="linear-probe accuracy on test texts", ax=ax)
     ax.axvline(1 / 32, color=ink(), linewidth=1.5, linestyle=":")
     ax.text(1 / 32 + 0.004, 2.35, "guessing", fontsize=13)
     return plots.describe(fig, f"{fig.alt.lstrip(': ')} A dotted line marks guessing, 1 in 32.")
@@ -219,9 +219,8 @@ def probe() -> Figure:
 def strangers() -> Figure:
     vectors = encoder().encode(list(STRANGERS.values()))
     fig, ax = plt.subplots(figsize=(6.6, 4.9))
-    plots.heat_map(similarity.cosine_similarity(vectors, vectors), list(STRANGERS), ax=ax)
-    ax.images[0].set_clim(0, 1)
-    plt.setp(ax.texts, color="black", fontsize=12.5)
+    plots.heat_map(similarity.cosine_similarity(vectors, vectors), list(STRANGERS), limits=(0, 1), ax=ax)
+    plt.setp(ax.texts, fontsize=12.5)
     ax.tick_params(labelsize=13)
     return plots.describe(fig, "Eight unrelated sentences" + fig.alt)
 
@@ -327,26 +326,18 @@ def neighbours() -> Figure:
 
 
 @figure
-def digits_map() -> Figure:
-    from sklearn.datasets import load_digits
-    from sklearn.manifold import TSNE
-
-    x, y = load_digits(return_X_y=True)
-    keep = np.random.default_rng(0).permutation(len(x))[:400]
-    flat = TSNE(perplexity=20, init="pca", random_state=0, max_iter=600, n_jobs=1).fit_transform(x[keep])
-    fig, axes = plt.subplots(1, 2, figsize=(11.2, 4.0), width_ratios=(1, 1.25))
+def heavy_tail() -> Figure:
+    fig, axes = plt.subplots(1, 2, figsize=(11.6, 4.0), width_ratios=(1, 1.1))
     distance = np.linspace(0, 4, 80)
     kernels = {"Gauss": np.exp(-(distance**2)), "Student t": 1 / (1 + distance**2)}
     plots.curves(kernels, x=distance, xlabel="distance on the map", ylabel="weight of a pair", ax=axes[0])
     axes[0].set(yticks=[0, 1])
-    plots.points(flat, y[keep], ax=axes[1])
-    plt.setp(axes[1].texts, fontsize=12.5)
-    axes[1].spines[:].set_visible(False)
-    for text in axes[1].texts:  # black is the seventh colour: ink on either ground
-        if text.get_color() == "#000000":
-            text.set_color(ink())
+    names = ("PCA", "SNE", "symmetric SNE", "t-SNE", "all dimensions")
+    found = groups("08_seeing", {name: f"digits: {name}.own class" for name in names})
+    plots.seeds(found, xlabel="nearest point is the same digit, in %", ax=axes[1])
+    told = "; ".join(f"{name} {results.number(np.mean(values))}" for name, values in found.items())
     return plots.describe(
         fig,
-        """Left: weight against distance; the Gaussian falls to nothing, Student's t keeps a heavy tail. Right: t-SNE
-        map of 400 handwritten digits; equal digits form islands.""",
+        f"""Left: weight against distance; the Gaussian falls to nothing, Student's t keeps a heavy tail. Right: in how
+        many % of handwritten digits the nearest point on the map is the same digit: {told}.""",
     )

@@ -20,7 +20,6 @@ MEANINGS = [
     "The train arrived late.", "The train was not on time.",
     "Heavy rain fell all night.", "It rained until the morning.",
 ]  # fmt: skip
-DARK = 0.42  # below it white can be read on viridis, above it black
 SHOWN = ["same mask, short", "dropout", "labels"]
 
 
@@ -67,10 +66,8 @@ def sentences_two_readings() -> Figure:
     reads = readings(FOUR, 2)
     cosine = reads[:, 0] @ reads[:, 1].T
     fig, ax = plt.subplots(figsize=(6.4, 4.9))
-    plots.heat_map(cosine, [1, 2, 3, 4], ax=ax, digits=3)
-    ax.images[0].set_clim(0, 1)
-    for text in ax.texts:
-        text.set(fontsize=17, color="black" if float(text.get_text()) > DARK else "white")
+    plots.heat_map(cosine, [1, 2, 3, 4], limits=(0, 1), digits=3, ax=ax)
+    plt.setp(ax.texts, fontsize=17)
     ax.set(xlabel="second reading of sentence", ylabel="first reading of sentence")
     return plots.describe(fig, "Four sentences, first reading against second" + fig.alt)
 
@@ -83,14 +80,11 @@ def sentences_pick() -> Figure:
     for ax, matrix, name in zip(
         axes, (cosine, (cosine / 0.05).softmax(1)), ("cosine", "share of the row"), strict=True
     ):
-        ax.imshow(matrix, vmin=0, vmax=1)
-        for (i, j), value in np.ndenumerate(matrix.numpy()):
-            ax.text(
-                j, i, f"{value:.2f}", ha="center", va="center", fontsize=15, color="black" if value > DARK else "white"
-            )
-            if i == j:
-                ax.add_patch(plt.Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, fill=False, edgecolor=plots.COLOURS[1],
-                                           linewidth=4))  # fmt: skip
+        plots.heat_map(matrix, range(4), limits=(0, 1), ax=ax)
+        ax.collections[0].colorbar.remove()
+        plt.setp(ax.texts, fontsize=15)
+        for i in range(4):
+            ax.add_patch(plt.Rectangle((i, i), 1, 1, fill=False, edgecolor=plots.COLOURS[1], linewidth=4))
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, loc="center", fontsize=17)
     return plots.describe(

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from clt import losses, plots, results
 
-from ._drawing import bare, figure, ink, on_circle, recorded
+from ._drawing import bare, figure, ink, on_circle, strips, values
 
 LESSON = "07_twin_loss"
 DECAY, BATCHES = 0.7, 4  # the lesson's queue
@@ -18,24 +18,10 @@ QUEUES = {"k 0, decay 0.7": "no queue", "k 16, decay 1.0": "16 batches, plain",
           "k 16, decay 0.7": "16 batches, fading"}  # fmt: skip
 
 
-def values(key: str) -> list[float]:
-    """One number per seed, as lesson 07 recorded it under ``key``."""
-    return recorded(LESSON, key)["values"]
-
-
-def side_by_side(panels: dict[str, dict[str, list[float]]], size: tuple[float, float]) -> Figure:
-    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean."""
-    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    for ax, (what, groups) in zip(axes[0], panels.items(), strict=True):
-        plots.seeds(groups, xlabel=what, ax=ax)
-        ax.locator_params(axis="x", nbins=4)
-    return plots.describe(fig, fig.alt.lstrip(": ").replace(". : ", ". ").capitalize())
-
-
 def methods(kind: str, measure: str) -> dict[str, list[float]]:
     """SimCSE and what was trained with one kind of fraternal twin."""
-    rows = {"SimCSE": values(f"SimCSE.{measure}")}
-    return rows | {shown: values(f"{kind}: {name}.{measure}") for name, shown in PARTS.items()}
+    rows = {"SimCSE": values(LESSON, f"SimCSE.{measure}")}
+    return rows | {shown: values(LESSON, f"{kind}: {name}.{measure}") for name, shown in PARTS.items()}
 
 
 @figure
@@ -54,7 +40,7 @@ def twins_born() -> Figure:
     bare(axes[0])
     shown = {"fraternal / strangers": "its rewording", "paraphrase / strangers": "its paraphrase",
              "changed / strangers": "one fact changed"}  # fmt: skip
-    far = {name: np.mean(values(f"cured.{key}")) for key, name in shown.items()}
+    far = {name: np.mean(values(LESSON, f"cured.{key}")) for key, name in shown.items()}
     axes[1].barh(list(far), list(far.values()), color=plots.COLOURS[0], height=0.55)
     for row, value in enumerate(far.values()):
         axes[1].text(value, row, f" {results.number(value, digits=2)}", va="center", fontsize=16)
@@ -103,7 +89,7 @@ def twins_spring() -> Figure:
 def twins_kept() -> Figure:
     panels = {"paraphrases, strangers = 1": methods("paraphrased", "paraphrase / strangers")}
     panels |= {f"Spearman × 100, {shown}": methods(kind, "sts/test") for kind, shown in KINDS.items()}
-    return side_by_side(panels, (12.4, 3.9))
+    return strips(panels, (12.4, 3.9))
 
 
 @figure
@@ -133,9 +119,9 @@ def twins_queue() -> Figure:
 
 @figure
 def twins_forgetting() -> Figure:
-    found = {key: {shown: values(f"cone: {name}.{key}") for name, shown in QUEUES.items()}
+    found = {key: {shown: values(LESSON, f"cone: {name}.{key}") for name, shown in QUEUES.items()}
              for key in ("uniformity", "sts/test")}  # fmt: skip
-    return side_by_side({"uniformity (lower: wider)": found["uniformity"], "Spearman × 100 on sts": found["sts/test"]},
+    return strips({"uniformity (lower: wider)": found["uniformity"], "Spearman × 100 on sts": found["sts/test"]},
                         (11.8, 3.3))  # fmt: skip
 
 
@@ -143,9 +129,9 @@ def twins_forgetting() -> Figure:
 def twins_information() -> Figure:
     names = {"untrained": "not trained", "SimCSE": "SimCSE", "reworded: both twins": "both twins",
              "reworded: Twin Loss": "Twin Loss"}  # fmt: skip
-    task = {critic: {shown: values(f"{name}.task {critic}") for name, shown in names.items()}
+    task = {critic: {shown: values(LESSON, f"{name}.task {critic}") for name, shown in names.items()}
             for critic in ("fixed", "tuned")}  # fmt: skip
-    return side_by_side(
+    return strips(
         {"bound (nats), critic as in the loss": task["fixed"], "bound (nats), critic tuned": task["tuned"]},
         (11.8, 3.3),
     )

@@ -10,27 +10,20 @@ from matplotlib.figure import Figure
 from clt import losses, plots, results
 from clt.checks import labs
 
-from ._drawing import arrow, bare, figure, ink, on_circle
-from .labels import box, canvas, measured, one_each
+from ._drawing import arrow, bare, figure, groups, ink, on_circle, strips, values
+from .labels import box, canvas
 
 LESSON = "06_label_aware"
-SIX = ("sad (anchor)", "sad", "devastated", "joyful", "proud", "disgusted")
-BELIEF = torch.tensor([0.5, 0.38, 0.04, 0.04, 0.04], dtype=torch.float64)  # the anchor's weights for the five classes
-
-
-def six_points() -> tuple[torch.Tensor, torch.Tensor]:
-    """The six points of lesson 06, and their classes."""
-    return torch.from_numpy(on_circle([90, 205, 40, 140, -30, 280])), torch.tensor([0, 0, 1, 2, 3, 4])
 
 
 @figure
 def weights_six() -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 4.8))
-    even = torch.full((5,), 0.2, dtype=torch.float64)
-    both = {"SupCon": (even, "inside"), "label-aware": (BELIEF, "outside")}
+    belief, even = torch.tensor([labs.BELIEF, [0.2] * 5], dtype=torch.float64)
+    both, names = {"SupCon": (even, "inside"), "label-aware": (belief, "outside")}, list(labs.SIX)
+    kinds = torch.tensor([0, *(labs.CLASSES.index(name) for name in names[1:])])
     for ax, (title, (weights, place)) in zip(axes, both.items(), strict=True):
-        points, kinds = six_points()
-        points.requires_grad_()
+        points = torch.from_numpy(on_circle(list(labs.SIX.values()))).requires_grad_()
         loss = losses.label_aware_loss(
             points, kinds, weights.log().expand(6, 5), temperature=0.3, positive_weight=place, reduction="none"
         )[0]
@@ -43,7 +36,7 @@ def weights_six() -> Figure:
             ax.plot(*p, marker="*osD^v"[k], color=colour, markersize=max(size, 20 if k == 0 else 0))
             if np.linalg.norm(step) > 0.1:
                 arrow(ax, p, p + step, color=colour, linewidth=3.5)
-            told = f"{SIX[k]}\n{push[SIX[k]]:.2f}" if SIX[k] in ("devastated", "joyful") else SIX[k]
+            told = f"{names[k]}\n{push[names[k]]:.2f}" if names[k] in ("devastated", "joyful") else names[k]
             ax.text(*(0.62 * p), told, ha="center", va="center", fontsize=15)
         bare(ax, 1.3)
         ax.set_xlim(-1.6, 1.6)
@@ -82,27 +75,16 @@ def weights_networks() -> Figure:
 
 @figure
 def weights_confidence() -> Figure:
-    points, kinds = six_points()
-    lines = {}
-    for place in ("inside", "outside"):
-        free, path = BELIEF.log(), []
-        for _ in range(31):
-            free = free.detach().requires_grad_()
-            path.append(free.softmax(0)[0].item())
-            loss = losses.label_aware_loss(points, kinds, free.expand(6, 5), positive_weight=place, reduction="none")[0]
-            free = free - 0.5 * torch.autograd.grad(loss, free)[0]
-        lines[f"{place} the log"] = path
-    fig, ax = plt.subplots(figsize=(6.2, 4.5))
-    plots.curves(lines, x=range(31), xlabel="step", ylabel="weight of the true class", ax=ax)
-    ax.set(ylim=(0, 1.02), yticks=[0, 0.5, 1])
-    return plots.describe(fig, fig.alt.lstrip(": "))
+    names = {"never asked": "label-aware, apart", "inside": "inside", "outside": "label-aware"}
+    found = groups(LESSON, {shown: f"{name}, ours.weighting bits" for shown, name in names.items()})
+    return strips({"doubt of the weighting network, in bits": found}, (6.4, 3.2))
 
 
 @figure
 def weights_broken() -> Figure:
     names = {"untrained": "untrained", "uniform weights": "no opinion", "one-hot weights": "certain"}
-    groups = {shown: measured(LESSON, f"{name}, ours.nearest mean") for name, shown in names.items()}
-    return one_each({"accuracy of the nearest class mean in %, contrastive loss alone": groups}, (10.6, 2.9))
+    found = groups(LESSON, {shown: f"{name}, ours.nearest mean" for name, shown in names.items()})
+    return strips({"accuracy of the nearest class mean in %, contrastive loss alone": found}, (10.6, 2.9))
 
 
 @figure
@@ -112,9 +94,9 @@ def weights_gains() -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(12.0, 4.4), sharey=True)
     told = []
     for ax, (task, title) in zip(axes, {"ours": "Our 15 classes", "ED": "Empathetic Dialogues"}.items(), strict=True):
-        rival = measured(LESSON, f"SupCon, {task}.accuracy")
+        rival = values(LESSON, f"SupCon, {task}.accuracy")
         for row, name in enumerate(rows):
-            gain = np.subtract(measured(LESSON, f"{name}, {task}.accuracy"), rival)
+            gain = np.subtract(values(LESSON, f"{name}, {task}.accuracy"), rival)
             colour = plots.colour_of(name, row)
             ax.scatter(gain, [row] * len(gain), color=colour, s=60, alpha=0.8, zorder=2)
             ax.plot([gain.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=3, linestyle="-", zorder=3)

@@ -26,7 +26,7 @@ CUT = {
     "01_triplet_loss": ONCE
     | {"encoder": "tiny", "steps": 3, "most": 300, "text_steps": 1, "text_batch": 4},
     "02_nce": ONCE
-    | {"rows_read": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
+    | {"wikipedia": 4000, "at_least": 5, "dimension": 32, "batch": 256, "steps": 4, "several_k": [1, 5]},
     "03_info_nce": ONCE
     | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
     "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},

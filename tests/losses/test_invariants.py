@@ -53,6 +53,18 @@ def test_temperature_times_nt_xent_is_alignment_plus_distribution(views, path, t
     assert all(map(same, parts, whole))
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_one_tensor_given_twice_gets_both_gradients(views, path, similarity, reduction):
+    options = {"similarity": similarity, "reduction": reduction, "temperature": 0.5}
+    twice, query, key = (views[0].clone().requires_grad_() for _ in range(3))
+    one, two = losses.info_nce_loss(twice, twice, **options), losses.info_nce_loss(query, key, **options)
+    assert same(one, two)
+    one.backward()
+    two.backward()
+    assert same(twice.grad, query.grad + key.grad)
+
+
 def test_simcse_without_hard_negatives_is_info_nce(views, path):
     assert same(losses.simcse_loss(*views[:2]), losses.info_nce_loss(*views[:2], temperature=0.05))
 
