@@ -184,7 +184,9 @@ def _texts(count: int, length: int, generator: torch.Generator) -> Tensor:
     return sentences + 0.2 * torch.randn(sentences.shape, generator=generator, dtype=torch.float64)
 
 
-def two_views(count: int, generator: torch.Generator, *, classes: int = 10, blur: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
+def two_views(
+    count: int, generator: torch.Generator, *, classes: int = 10, blur: float = 0.4
+) -> tuple[Tensor, Tensor, Tensor]:
     """Points of equally frequent classes whose number is known: two views ``(count, 12)`` of each, and the classes.
 
     Four numbers of a point say what class it is of, with a little noise; eight are its own. All twelve are mixed by a
