@@ -53,6 +53,7 @@ EQUIVALENT = {
         "line 3: weight.sum() → weight.mean()": WEIGHTS,
     },
     "nt_xent_split": {"line 7: dim=1 → dim=0": SYMMETRIC},
+    "debiased_loss": {"line 8: 1 → 0": SYMMETRIC},
     "batch_hard_loss": {
         "line 4: dim=1 → dim=0": SYMMETRIC,
         "line 5: dim=1 → dim=0": SYMMETRIC,

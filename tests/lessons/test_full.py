@@ -38,6 +38,7 @@ CUT = {
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
     "10_context": {"seeds": [0], "variants": ["neighbours"]},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": []},
+    "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not
 
