@@ -20,8 +20,8 @@ from clt.losses.twin import HippocampusQueue, ifcl_loss, twin_loss, twin_margin
 __all__ = [
     "HippocampusQueue",
     "batch_triplet_loss",
-    "distillation_loss",
     "decoupled_loss",
+    "distillation_loss",
     "guided_info_nce_loss",
     "hard_negative_loss",
     "ifcl_loss",
