@@ -37,6 +37,7 @@ from clt.checks import (
     mining,
     nce,
     nt_xent,
+    predicting,
     ranking,
     sampling,
     steps,
@@ -55,7 +56,7 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, maps, context, derivations, experiments,
+    memory, ranking, maps, predicting, context, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -1,0 +1,14 @@
+"""Objectives that predict text, side by side: one tiny network, one text, one set of questions.
+
+Nothing here is a loss: those the lesson writes.
+"""
+
+from clt.predicting.measures import documents, measure, own_texts, probes, together
+from clt.predicting.networks import Reader, Recurrent, Transformer, generate, model_for, pooled
+from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Corpus, Vocabulary, joined, padded, poisson_spans, rotated
+
+__all__ = [
+    "CLS", "MASK", "PAD", "SEP", "UNK", "Corpus", "Reader", "Recurrent", "Transformer", "Vocabulary", "documents",
+    "generate", "joined", "measure", "model_for", "own_texts", "padded", "poisson_spans", "pooled", "probes", "rotated",
+    "together",
+]  # fmt: skip

@@ -1,0 +1,111 @@
+"""What sentence vectors hold: properties that a linear probe reads off, the same texts and labels for every encoder."""
+
+import functools
+import random
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from clt import data, evaluation, metrics
+
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]?\s+")
+TRAINED_ON, MEASURED_ON = slice(0, 3000), slice(3000, 4500)  # articles
+Probe = tuple[list, Sequence, list, Sequence]  # training texts and labels, test texts and labels
+
+
+def documents(source: str) -> list[list[str]]:
+    """What is read in training: the course's sentences, texts whole; with ``"public"`` also openings of articles."""
+    texts = own_texts("train")
+    known = {sentence for text in texts for sentence in text}
+    texts += [[sentence] for sentence in data.sentences() if sentence not in known]
+    return texts + (articles()[TRAINED_ON] if source == "public" else [])
+
+
+def own_texts(*splits: str) -> list[list[str]]:
+    """The stories and conversations of these splits, each a list of sentences in order."""
+    columns = {"stories": "sentences", "dialogues": "turns"}
+    return [text for split in splits for name, column in columns.items() for text in data.load(name, split)[column]]
+
+
+@functools.cache
+def articles() -> list[list[str]]:
+    """The sentences that stand whole in the first 1,000 characters of each article; two of them at least."""
+    rows = data.load("Wikipedia-articles", "train").select(range(6000))
+    cut = [SENTENCE_END.split(" ".join(paragraphs)[:1000])[:-1] for paragraphs in rows["paragraphs"]]
+    return [[sentence for sentence in text if sentence] for text in cut if len(text) > 2]
+
+
+@functools.cache
+def probes(source: str) -> dict[str, Probe]:
+    """The questions: emotion, length, word, swapped, order, next; with ``"public"`` also sentiment, and other pairs."""
+    texts, rng = list(data.load("everyday", "train")["text"]), random.Random(0)
+    length = [(text, min(4, len(text.split()) // 4)) for text in texts[2000:4000]]
+    swapped = [(swap_words(text, rng), True) if rng.random() < 0.5 else (text, False) for text in texts[:2000]]
+    found = {"emotion": _labelled("emotions", 1), "length": _parts(length), "word": _parts(_holding(texts))}
+    found |= {"swapped": _parts(swapped)}
+    if source == "public":
+        return found | {"sentiment": _labelled("SST-2", 4)} | _pairs(articles()[MEASURED_ON])
+    return found | _pairs(own_texts("dev", "test"))
+
+
+def measure(model, source: str) -> dict[str, float]:
+    """The share of right answers to each of :func:`probes`, and Spearman on the test pairs of ``sts``, times 100."""
+    found = {}
+    for name, (texts, y, asked, goal) in probes(source).items():
+        found[name] = 100 * metrics.linear_probe(_read(model, texts), y, _read(model, asked), goal, c=0.1)
+    return found | {"STS": evaluation.sts(model)["sts/test"]}
+
+
+def together(u: Tensor, v: Tensor) -> Tensor:
+    """What a linear judge sees of two sentence vectors: both, their distance and their product, ``(…, 4 D)``."""
+    return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
+
+
+def swap_words(text: str, rng: random.Random) -> str:
+    """The text with two neighbouring words swapped."""
+    words = text.split()
+    place = rng.randrange(max(1, len(words) - 1))
+    words[place : place + 2] = words[place : place + 2][::-1]
+    return " ".join(words)
+
+
+def _read(model, texts: list) -> Tensor:
+    if isinstance(texts[0], str):
+        return model.encode(texts)
+    return together(*(model.encode([pair[side] for pair in texts]) for side in (0, 1)))
+
+
+def _parts(rows: list[tuple]) -> Probe:
+    """Seven tenths of (text, label) to train the probe, the rest to test it."""
+    rows = random.Random(1).sample(rows, len(rows))
+    texts, labels = (list(column) for column in zip(*rows, strict=True))
+    cut = 7 * len(rows) // 10
+    return texts[:cut], labels[:cut], texts[cut:], labels[cut:]
+
+
+def _labelled(name: str, step: int) -> Probe:
+    train, test = data.load(name, "train"), data.load(name, "test")
+    train = train.select(range(0, len(train), step))
+    return list(train["text"]), list(train["label"]), list(test["text"]), list(test["label"])
+
+
+def _holding(texts: list[str]) -> list[tuple[str, str]]:
+    """Texts that hold exactly one of thirty words of middling frequency, and which it is."""
+    words = [set(re.findall("[a-z]+", text.lower())) for text in texts]
+    counts: dict[str, int] = {}
+    for word in (word for found in words for word in sorted(found) if len(word) > 3):
+        counts[word] = counts.get(word, 0) + 1
+    wanted = set(sorted(counts, key=lambda word: (-counts[word], word))[200:230])
+    return [(text, *(found & wanted)) for text, found in zip(texts, words, strict=True) if len(found & wanted) == 1]
+
+
+def _pairs(texts: list[list[str]]) -> dict[str, Probe]:
+    rng, order, near = random.Random(2), [], []
+    pairs = [(text[i], text[i + 1]) for text in texts for i in range(0, min(len(text), 6) - 1, 2)][:1600]
+    for first, second in pairs:
+        wrong = rng.random() < 0.5
+        order.append(((second, first) if wrong else (first, second), wrong))
+        near.append(((first, rng.choice(pairs)[1] if wrong else second), wrong))
+    return {"order": _parts(order), "next": _parts(near)}
