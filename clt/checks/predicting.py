@@ -159,7 +159,7 @@ INFILL = Algorithm(
     mistakes=[
         Mistake("a mask for each", "Each hidden piece gets a mask of its own.",
                 "One mask for the whole span: how many pieces are missing is part of the puzzle."),
-        Mistake("deleted", "The spans are gone without a trace.", "That is deletion. Here a mask marks where each was."),
+        Mistake("deleted", "The spans are gone without a trace.", "That is deletion: here a mask marks each."),
         Mistake("from the left", "The second span is cut at the wrong place.",
                 "The first one has made the row shorter. Go from right to left, or build a new row."),
         Mistake("empty ignored", "An empty span leaves no mask.",
@@ -167,7 +167,7 @@ INFILL = Algorithm(
         Mistake("empty eats", "An empty span hides a piece.", "Its length is 0: the mask is put before the piece."),
         Mistake("length as end", "The length of a span is taken for its end.", "It ends before start + length."),
         Mistake("end included", "Each span hides one piece too many.", "The pieces are start to start + length − 1."),
-        Mistake("changed in place", "It changes the row in place.", "It is what the decoder has to write: copy it first."),
+        Mistake("changed in place", "It changes the row in place.", "The decoder has to write it: copy it first."),
     ],
 )  # fmt: skip
 

@@ -40,9 +40,7 @@ def replaced_token_loss(logits: Tensor, replaced: Tensor, mask: Tensor) -> Tenso
             kind = marks.dtype if isinstance(marks, Tensor) else type(marks).__name__
             raise TypeError(f"{name} must be a tensor of bool, got {kind}")
         if marks.shape != logits.shape:
-            raise ValueError(
-                f"{name} must have the shape of logits, {tuple(logits.shape)}, got {tuple(marks.shape)}"
-            )
+            raise ValueError(f"{name} must have the shape of logits, {tuple(logits.shape)}, got {tuple(marks.shape)}")
     target = replaced.to(logits.device, logits.dtype)
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")  # no overflow at either end
     return reduce(loss, "mean", mask.to(logits.device))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from clt import data, evaluation, metrics
+from clt import data, evaluation, losses, metrics, training
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]?\s+")
 TRAINED_ON, MEASURED_ON = slice(0, 3000), slice(3000, 4500)  # articles
@@ -56,6 +56,18 @@ def measure(model, source: str) -> dict[str, float]:
     for name, (texts, y, asked, goal) in probes(source).items():
         found[name] = 100 * metrics.linear_probe(_read(model, texts), y, _read(model, asked), goal, c=0.1)
     return found | {"STS": evaluation.sts(model)["sts/test"]}
+
+
+def after_simcse(reader: nn.Module, seed: int) -> dict[str, float]:
+    """Spearman on the test pairs of ``sts``, times 100, after thirty steps of SimCSE, which change ``reader``."""
+
+    def two_readings(model: nn.Module, batch: list[str]) -> Tensor:
+        ids = model.tokenize(batch)
+        return losses.simcse_loss(model(ids), model(ids))
+
+    draw = data.batches_alike(data.sentences(), size=32)
+    training.train(reader, draw, two_readings, steps=30, learning_rate=3e-4, warmup=3, seed=seed, progress=False)
+    return {"STS, then SimCSE": evaluation.sts(reader)["sts/test"]}
 
 
 def together(u: Tensor, v: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clt.data import data_dir
 from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Vocabulary, padded
 
 
@@ -183,3 +184,19 @@ def generate(
         if ids[-1] == SEP:
             break
     return ids
+
+
+def word_filler() -> nn.Module:
+    """``clt-mini`` with the head that it was pretrained with; called on tokens, it gives ``logits``, ``(B, L, 12000)``."""
+    from transformers import AutoModelForMaskedLM
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # it would tell at length that the encoder's pooler is not used here
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForMaskedLM.from_pretrained(data_dir() / "clt-mini", variant="mlm").eval()
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -103,6 +103,11 @@ class Corpus:
         rows = self.pairs if two else self.rows
         return [rows[i] for i in torch.randint(len(rows), (n,), generator=generator).tolist()]
 
+    def steps(self, tokens: int, n: int, *, two: bool = False) -> int:
+        """How many batches of ``n`` rows hold so many pieces."""
+        rows = self.pairs if two else self.rows
+        return tokens * len(rows) // (n * sum(len(first) + len(second) for first, second in rows))
+
     def batch(self, n: int, generator: torch.Generator) -> Tensor:
         """``n`` rows as ids, ``(n, L)``."""
         return padded([joined(*row) for row in self.draw(n, generator)])
