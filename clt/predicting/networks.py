@@ -150,8 +150,8 @@ def model_for(task: str, vectors: Tensor, counts: Tensor, *, net: str = "both di
     """A model with the network ``net``, and what else its task needs: a decoder, a generator, a judge.
 
     Args:
-        task: ``"infilling"`` and ``"rotation"`` get a decoder, ``"replaced tokens"`` a generator of one block and a
-            judge of states, ``"next"`` and ``"order"`` a judge of two sentence vectors; others nothing.
+        task: ``"infilling"`` and ``"rotation"`` get a decoder; ``"next"`` and ``"order"`` a judge of two sentence
+            vectors; what begins with *replaced* a generator of one block and a judge of states; others nothing.
         vectors: ``(pieces, D)``, the word vectors.
         counts: ``(pieces,)``, how often each comes: where the logits begin.
         net: ``"both directions"``, ``"left to right"`` or ``"LSTM"``.
@@ -160,7 +160,7 @@ def model_for(task: str, vectors: Tensor, counts: Tensor, *, net: str = "both di
     model.net = Recurrent(vectors) if net == "LSTM" else Transformer(vectors, causal=net == "left to right")
     if task in ("infilling", "rotation"):
         model.decoder = Transformer(vectors, causal=True, cross=True)
-    if task == "replaced tokens":
+    if task.startswith("replaced"):
         model.generator, model.judge = Transformer(vectors, layers=1), nn.Linear(width, 1)
     if task in ("next", "order"):
         model.judge = nn.Linear(4 * width, 1)
@@ -187,7 +187,7 @@ def generate(
 
 
 def word_filler() -> nn.Module:
-    """``clt-mini`` with the head that it was pretrained with; called on tokens, it gives ``logits``, ``(B, L, 12000)``."""
+    """``clt-mini`` with the head that it was pretrained with; called on tokens, it gives ``logits`` of all pieces."""
     from transformers import AutoModelForMaskedLM
     from transformers.utils import logging
 
