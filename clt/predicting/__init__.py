@@ -3,12 +3,12 @@
 Nothing here is a loss: those the lesson writes.
 """
 
-from clt.predicting.measures import after_simcse, documents, fakes_found, measure, own_texts, probes, together
+from clt.predicting.measures import after_simcse, documents, fakes_found, gaps, measure, own_texts, probes, together
 from clt.predicting.networks import Reader, Recurrent, Transformer, generate, model_for, pooled, word_filler
 from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Corpus, Vocabulary, joined, padded, poisson_spans, rotated
 
 __all__ = [
     "CLS", "MASK", "PAD", "SEP", "UNK", "Corpus", "Reader", "Recurrent", "Transformer", "Vocabulary", "after_simcse",
-    "documents", "fakes_found", "generate", "joined", "measure", "model_for", "own_texts", "padded", "poisson_spans",
-    "pooled", "probes", "rotated", "together", "word_filler",
+    "documents", "fakes_found", "gaps", "generate", "joined", "measure", "model_for", "own_texts", "padded",
+    "poisson_spans", "pooled", "probes", "rotated", "together", "word_filler",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from clt import data, evaluation, losses, metrics, training
+from clt import data, evaluation, losses, metrics, results, training
 from clt.predicting.text import PAD, Corpus
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]?\s+")
@@ -47,7 +47,7 @@ def probes(source: str) -> dict[str, Probe]:
     found = {"emotion": _labelled("emotions", 1), "length": _parts(length), "word": _parts(_holding(texts))}
     found |= {"swapped": _parts(swapped)}
     if source == "public":
-        return found | {"sentiment": _labelled("SST-2", 4)} | _pairs(articles()[MEASURED_ON])
+        return found | {"sentiment": _labelled("SST-2", 4)} | _pairs([text[:2] for text in articles()[MEASURED_ON]])
     return found | _pairs(own_texts("dev", "test"))
 
 
@@ -95,6 +95,23 @@ def after_simcse(reader: nn.Module, seed: int) -> dict[str, float]:
     return {"STS, then SimCSE": evaluation.sts(reader)["sts/test"]}
 
 
+def gaps(record: results.Record, names: Sequence[str], measures: Sequence[str], rival: str) -> list[dict[str, str]]:
+    """For a table: by how many points each variant is above ``rival``, paired over the record's seeds.
+
+    A star marks a mean whose 95 % interval leaves out 0; a single run has none. What was not measured is left empty.
+    """
+    rows = []
+    for name in names:
+        row = {"": name}
+        for measure in measures:
+            key, row[measure] = f"{name}.{measure}", ""
+            if key in record:
+                gap = results.difference(record, key, f"{rival}.{measure}")
+                row[measure] = f"{gap.mean:+.1f}" + "*" * (gap.seeds > 1 and gap.low * gap.high > 0)
+        rows.append(row)
+    return rows
+
+
 def together(u: Tensor, v: Tensor) -> Tensor:
     """What a linear judge sees of two sentence vectors: both, their distance and their product, ``(…, 4 D)``."""
     return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
@@ -140,7 +157,7 @@ def _holding(texts: list[str]) -> list[tuple[str, str]]:
 
 def _pairs(texts: list[list[str]]) -> dict[str, Probe]:
     rng, order, near = random.Random(2), [], []
-    pairs = [(text[i], text[i + 1]) for text in texts for i in range(0, min(len(text), 6) - 1, 2)][:1600]
+    pairs = [(text[i], text[i + 1]) for text in texts for i in range(0, len(text) - 1, 2)]
     for first, second in pairs:
         wrong = rng.random() < 0.5
         order.append(((second, first) if wrong else (first, second), wrong))
