@@ -24,6 +24,7 @@ class Block(nn.Module):
             self.keys, self.told = nn.Linear(width, 2 * width), nn.Linear(width, width)
         for last in (self.out, self.down, *([self.told] if cross else [])):
             nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, bias: Tensor, memory: Tensor | None = None, real: Tensor | None = None) -> Tensor:
         x = x + self.out(self._attend(*self.into(self.norm(x)).chunk(3, dim=-1), bias))
@@ -85,6 +86,7 @@ class Transformer(nn.Module):
 def _head(width: int) -> nn.Linear:
     head = nn.Linear(width, width)
     nn.init.eye_(head.weight)
+    nn.init.zeros_(head.bias)
     head.weight.data *= 0.05
     return head
 
@@ -99,6 +101,7 @@ class Recurrent(nn.Module):
         self.lstm, self.out = nn.LSTM(width, width, layers, batch_first=True), nn.Linear(width, width)
         self.norm, self.head, self.bias = nn.LayerNorm(width), _head(width), nn.Parameter(torch.zeros(pieces))
         nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.dropout(self.table(ids))
