@@ -223,11 +223,11 @@ def test_swapped_words():
 
 def test_clt_mini_fills_a_hole(tokenizer):
     filler = predicting.word_filler()
-    batch = tokenizer("She made a cup of [MASK].", return_tensors="pt")
+    batch = tokenizer("The river flows into the [MASK].", return_tensors="pt")
     with torch.no_grad():
         scores = filler(**batch).logits[batch["input_ids"] == MASK][0]
     guesses = tokenizer.convert_ids_to_tokens(scores.topk(10).indices.tolist())
-    assert {"tea", "coffee", "water", "wine", "milk"} & set(guesses)
+    assert {"sea", "lake", "water", "ocean"} & set(guesses)
 
 
 def test_simcse_changes_the_reader_and_scores_it(tokenizer):
