@@ -96,7 +96,7 @@ DEBIASED_LOSS = Loss(
                 "Only 1 − τ⁺ of what was drawn are true negatives."),
         Mistake("no floor", "The difference can become negative, and then its logarithm is NaN.",
                 "Nothing that is e^(cos/τ) can have a mean below e^(−1/τ)."),
-        Mistake("floor of 0", "The floor is 0.", "The least that e^(cos/τ) can be is e^(−1/τ), at a cosine of −1."),
+        Mistake("floor of 0", "The floor is set to 0.", "The least that e^(cos/τ) can be is e^(−1/τ), at a cosine of −1."),
         Mistake("floor without temperature", "The floor is 1/e.", "The least cosine is −1, and it is divided by τ."),
         Mistake("one negative", "The mean over the negatives stands in the denominator once.",
                 "There are 2N − 2 of them: their mean times their number."),

@@ -162,9 +162,12 @@ def test_the_formula_as_it_stands_on_paper_overflows(name):
     assert report.details[-1][0] == "no overflow in float32"
 
 
+ON_PAPER = {"debiased_loss"}  # written as the formula stands; the lesson then shows where that overflows
+
+
 def test_every_exercise_with_a_temperature_is_tried_in_float32_at_a_small_one():
     for exercise in LOSSES:
-        if any("temperature" in case.options for case in exercise.cases):
+        if exercise.name not in ON_PAPER and any("temperature" in case.options for case in exercise.cases):
             assert any(case.options["temperature"] <= 0.01 for case in exercise.extremes), exercise.name
 
 
