@@ -147,7 +147,7 @@ FALSE_NEGATIVE_CHANCE = Derivation(
                 "The chance of at least one is 1 minus the chance that none of them is."),
         Mistake("one draw", "This is the chance for a single negative.", "There are 2N − 2 of them."),
         Mistake("none", "This is the chance that none of them is false.", "Asked is the opposite: 1 minus this."),
-        Mistake("all", "This is the chance that all of them are false.", "One is enough."),
+        Mistake("all", "This is the chance that all of them are false.", "One is enough: take the complement."),
         Mistake("one view", "N − 1 negatives were counted.", "Each of the other pairs brings two rows."),
         Mistake("all rows", "2N negatives were counted.", "The anchor and its twin are none."),
         Mistake("twin too", "2N − 1 negatives were counted.", "The anchor is none, and neither is its twin."),
