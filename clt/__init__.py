@@ -1,9 +1,9 @@
 """clt: contrastive representation learning for language, from scratch.
 
-The modules, from the ground up: ``similarity``, ``losses``, ``metrics`` and ``neighbors`` know only tensors; ``data``,
-``augment``, ``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and ``command`` stand on
-top. Importing ``clt`` loads none of them: each is imported on first use, so that a notebook waits only for what it
-needs.
+The modules, from the ground up: ``similarity``, ``losses``, ``metrics``, ``neighbors`` and ``retrieval`` know only
+tensors; ``data``, ``augment``, ``encoders``, ``training`` and ``plots`` follow the text on its way; ``checks`` and
+``command`` stand on top. Importing ``clt`` loads none of them: each is imported on first use, so that a notebook waits
+only for what it needs.
 """
 
 import importlib

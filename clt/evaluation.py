@@ -7,6 +7,7 @@ layers, or a lambda around counted vectors.
 import functools
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -121,6 +122,47 @@ def chosen(encoder, queries: Sequence[str], right: Sequence[Sequence[str]], wron
         ties = (others == others.max()).sum()
         found.append((hits > others.max()) + (hits == others.max()) / (ties + 1))
     return 100 * torch.cat(found).mean().item()
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """Queries to be answered from documents: ``relevance`` ``(Q, M)``, grades from 0; ``kinds``, one for each query."""
+
+    queries: list[str]
+    documents: list[str]
+    relevance: Tensor
+    kinds: list[str]
+
+
+def search_task(name: str) -> SearchTask:
+    """``"questions/train"``, ``"questions/dev"``, ``"questions/test"`` or ``"SciFact/test"``.
+
+    The course's questions are searched among the 500 passages of all splits, those of ``train`` first. The passage
+    that answers has grade 2, a related one 1. A document of SciFact is title and abstract.
+
+    Raises:
+        ValueError: if the name is another; otherwise as :func:`clt.data.load`.
+    """
+    what, _, split = name.partition("/")
+    if what == "questions":
+        library = [row for part in ("train", "dev", "test") for row in data.load("passages", part)]
+        place = {row["id"]: j for j, row in enumerate(library)}
+        rows = data.load("questions", split)
+        relevance = torch.zeros(len(rows), len(library))
+        for i, answers in enumerate(rows["answers"]):
+            for j, answer in enumerate(answers):
+                relevance[i, place[answer]] = 1.0 if j else 2.0
+        return SearchTask(list(rows["question"]), [row["passage"] for row in library], relevance, list(rows["kind"]))
+    if what != "SciFact":
+        raise ValueError(f"expected 'questions/…' or 'SciFact/…', got {name!r}")
+    corpus, rows = data.load("SciFact", "corpus"), data.load("SciFact-queries", split)
+    documents = [f"{title} {text}" for title, text in zip(corpus["title"], corpus["text"], strict=True)]
+    at = {number: i for i, number in enumerate(rows["id"])}
+    place = {number: j for j, number in enumerate(corpus["id"])}
+    relevance = torch.zeros(len(at), len(place))
+    for row in data.load("SciFact-qrels", split):
+        relevance[at[row["query_id"]], place[row["doc_id"]]] = row["relevance"]
+    return SearchTask(list(rows["text"]), documents, relevance, ["claim"] * len(at))
 
 
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:

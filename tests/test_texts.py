@@ -26,6 +26,8 @@ SETS = {
     "dialogues": ("jsonl", (140, 20, 40), ("turns",), ("topic",)),
     "twins": ("csv", (280, 40, 80), ("sentence", "paraphrase", "changed"), ("change", "topic")),
     "everyday": ("csv", (6000,), ("text",), ("kind",)),
+    "passages": ("csv", (300, 50, 150), ("passage",), ("id", "topic")),
+    "questions": ("jsonl", (600, 100, 300), ("question",), ("kind", "topic", "answers")),
 }
 
 # the word a label is named by, in every form that would give the label away
@@ -275,3 +277,25 @@ def test_twins_name_a_known_change_and_keep_the_words():
     kept = [overlap(row["sentence"], row["changed"]) > overlap(row["sentence"], row["paraphrase"]) for row in pairs]
     assert np.mean(kept) >= 0.9
     assert all(7 <= len(words(text)) <= 20 for split in SPLITS for text in texts("twins", split))
+
+
+def test_questions_are_answered_by_passages_of_their_split_and_topic():
+    passages = {row["id"]: row for split in SPLITS for row in rows("passages", split)}
+    assert len(passages) == 500
+    assert set(Counter(row["topic"] for row in passages.values()).values()) == {5}
+    for split in SPLITS:
+        here = {row["id"] for row in rows("passages", split)}
+        asked = Counter(row["answers"][0] for row in rows("questions", split))
+        assert asked == dict.fromkeys(here, 2), "two questions for each passage"
+        for row in rows("questions", split):
+            assert len(set(row["answers"])) == len(row["answers"]), row
+            assert {passages[answer]["topic"] for answer in row["answers"]} == {row["topic"]}, row
+
+
+def test_the_kind_of_a_question_says_whether_it_shares_a_word_with_its_answer():
+    passages = {row["id"]: bag(row["passage"]) for split in SPLITS for row in rows("passages", split)}
+    frequency = Counter(word for words_of_one in passages.values() for word in words_of_one)
+    for split in SPLITS:
+        for row in rows("questions", split):
+            shared = [w for w in bag(row["question"]) & passages[row["answers"][0]] if frequency[w] <= 25]
+            assert row["kind"] == ("words" if shared else "meaning"), row

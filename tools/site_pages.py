@@ -68,7 +68,18 @@ def api() -> dict[str, str]:
     import clt
 
     modules = {name: inspect.getdoc(importlib.import_module(f"clt.{name}")) for name in clt._MODULES}
-    order = ["similarity", "losses", "metrics", "neighbors", "data", "augment", "encoders", "training", "plots"]
+    order = [
+        "similarity",
+        "losses",
+        "metrics",
+        "neighbors",
+        "retrieval",
+        "data",
+        "augment",
+        "encoders",
+        "training",
+        "plots",
+    ]
     order += ["checks", "results"]
     names = sorted(modules, key=lambda name: (order.index(name) if name in order else len(order), name))
     first = {name: re.split(r"\n\n|(?<=[.?])\s", modules[name])[0].replace("\n", " ") for name in names}

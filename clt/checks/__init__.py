@@ -36,8 +36,10 @@ from clt.checks import (
     memory,
     mining,
     nce,
+    negatives,
     nt_xent,
     ranking,
+    retrieval,
     sampling,
     steps,
     sup_con,
@@ -55,7 +57,7 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, maps, context, derivations, experiments,
+    memory, ranking, retrieval, maps, context, negatives, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -184,6 +184,57 @@ def _texts(count: int, length: int, generator: torch.Generator) -> Tensor:
     return sentences + 0.2 * torch.randn(sentences.shape, generator=generator, dtype=torch.float64)
 
 
+def two_views(
+    count: int, generator: torch.Generator, *, classes: int = 10, blur: float = 0.4
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Points of equally frequent classes whose number is known: two views ``(count, 12)`` of each, and the classes.
+
+    Four numbers of a point say what class it is of, with a little noise; eight are its own. All twelve are mixed by a
+    rotation. A view keeps the class and blurs the rest, by noise of the size ``blur``.
+    """
+    world = torch.Generator().manual_seed(0)
+    centres = F.normalize(torch.randn(classes, 4, generator=world, dtype=torch.float64), dim=1)
+    mix = torch.linalg.qr(torch.randn(12, 12, generator=world, dtype=torch.float64)).Q
+    labels = torch.randint(classes, (count,), generator=generator)
+
+    def noise(width: int) -> Tensor:
+        return torch.randn(count, width, generator=generator, dtype=torch.float64)
+
+    kind, own = centres[labels] + 0.2 * noise(4), noise(8)
+    views = [torch.cat([kind + 0.1 * noise(4), own + blur * noise(8)], dim=1) @ mix for _ in range(2)]
+    return *views, labels
+
+
+def clusters(
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor], *, seed: int = 0, pairs: int = 64, steps: int = 250
+) -> tuple[float, nn.Module]:
+    """Train a small encoder on :func:`two_views` with ``loss(view1, view2, labels)``, and see whether it finds classes.
+
+    Args:
+        loss: of the encoder's outputs, both ``(pairs, 4)``; what it does with the labels is its business.
+        seed: of the encoder and of the batches.
+        pairs: in a batch.
+        steps: of Adam; 0 leaves the encoder as it is.
+
+    Returns:
+        In per cent, how many of the five nearest of 1,000 new points are of a point's own class (chance: 10); and the
+        encoder.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    encoder = _encoder(12, 4, generator, 1.0)
+
+    def one() -> Tensor:
+        view1, view2, labels = two_views(pairs, generator)
+        return loss(encoder(view1), encoder(view2), labels)
+
+    _train(encoder, one, torch.optim.Adam(encoder.parameters(), lr=0.01), steps)
+    with torch.no_grad():
+        new, _, labels = two_views(1000, torch.Generator().manual_seed(99))
+        z = F.normalize(encoder(new), dim=1)
+    nearest = (z @ z.T).fill_diagonal_(-torch.inf).topk(5).indices
+    return 100 * (labels[nearest] == labels[:, None]).double().mean().item(), encoder
+
+
 def cloud(kind: str, seed: int) -> tuple[Tensor, Tensor]:
     """Made-up points to try a map on, ``(N, D)`` in float32, and the number of each one's group, ``(N,)``.
 

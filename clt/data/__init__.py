@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
 from clt.data.family import family_trees
 from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order
+from clt.data.shop import Shop, StreamingFrequency
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 __all__ = [
-    "CATALOGUE", "Entry", "batches", "batches_alike", "batches_by_label", "batches_in_order", "data_dir", "digest",
-    "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
+    "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
+    "batches", "batches_alike", "batches_by_label", "batches_in_order",
+    "data_dir", "digest", "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"
@@ -92,6 +94,8 @@ TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "
 def sentences(*names: str) -> list[str]:
     """All training sentences of embedded sets, each once and without its label: text for learning without labels.
 
+    Passages and questions, which are there to be searched, are not among them.
+
     Args:
         names: of embedded sets; default: all of them.
 
@@ -103,7 +107,7 @@ def sentences(*names: str) -> list[str]:
         raise ValueError(f"there is no embedded set {unknown[0]!r}; there are {', '.join(known)}")
     found: dict[str, None] = {}
     for entry in EMBEDDED:
-        if names and entry.name not in names:
+        if (names and entry.name not in names) or not set(entry.columns) & set(TEXTS):
             continue
         rows = load(entry.name, "train")
         for column in (column for column in entry.columns if column in TEXTS):

@@ -63,6 +63,10 @@ EMBEDDED = (
          ("sentence", "paraphrase", "changed", "change", "topic"), "csv"),
     _own("everyday", "6,000 sentences without labels: captions, headlines, questions, chat, instructions, reviews",
          ("text", "kind"), "csv", ("train",)),
+    _own("passages", "500 passages of two or three sentences on everyday life and science, five to a topic",
+         ("id", "topic", "passage"), "csv"),
+    _own("questions", "1,000 questions, two for each passage, and which passages answer them or are related",
+         ("question", "kind", "topic", "answers"), "jsonl"),
 )  # fmt: skip
 
 PUBLIC = (

@@ -84,6 +84,20 @@ def no_negative_weight(weights: Tensor) -> None:
         raise ValueError("negative_weights must be finite, got inf")
 
 
+def log_probability(**logarithms: Tensor) -> None:
+    for name, values in logarithms.items():
+        if not _holds((values <= 0).all()):  # also catches NaN
+            raise ValueError(f"{name} must hold logarithms of probabilities, at most 0, got {values.max().item():.3g}")
+        if not _holds((values > -math.inf).all()):
+            raise ValueError(f"{name} must be finite: what is in the batch has a probability above 0")
+
+
+def finite_largest(**scores: Tensor) -> None:
+    for name, rows in scores.items():
+        if not _holds(rows.amax(1).isfinite().all()):  # also catches NaN and +inf
+            raise ValueError(f"each row of {name} needs a finite largest score")
+
+
 def _finite(name: str, number: float) -> None:
     if not _holds(number < math.inf):
         raise ValueError(f"{name} must be finite, got {number}")

@@ -8,7 +8,7 @@ from torch import Tensor
 from clt.losses._contrast import dense_rows, log_add, weighted_sum
 from clt.losses._gather import gather_rows
 from clt.losses._positives import one_positive, row_weights
-from clt.losses._shared import above_zero, floating, no_negative_weight, one_of, same_shape
+from clt.losses._shared import above_zero, floating, log_probability, no_negative_weight, one_of, same_shape
 from clt.similarity import full_precision, normalize, product
 
 NOTHING = -1e30  # the logarithm of a weight of 0 that can be multiplied by 0
@@ -23,6 +23,7 @@ def info_nce_loss(
     *,
     temperature: float = 0.07,
     similarity: str | Callable[[Tensor, Tensor], Tensor] = "cosine",
+    log_frequency: Tensor | None = None,
     reduction: str = "mean",
     gather: bool = False,
 ) -> Tensor:
@@ -34,6 +35,10 @@ def info_nce_loss(
     One-sided: the queries choose among the positives, not the other way round. log N minus the loss is a lower bound
     of the mutual information of queries and positives (see ``clt.metrics``).
 
+    With ``log_frequency`` the logit s(q, k_j)/τ of every positive becomes s(q, k_j)/τ − log p_j. A batch shows popular
+    items more often than rare ones, as negatives too; the correction takes out of the scores what only their
+    frequency put in.
+
     Args:
         query, positive: both ``(N, D)``; row i of one belongs to row i of the other.
         negatives: extra candidates, shared by all queries ``(M, D)``, or each query's own ``(N, K, D)``; ``(0, 0)``, as
@@ -41,6 +46,8 @@ def info_nce_loss(
         negative_weights: p, at least 0: ``(M,)`` or ``(N, K)``; 1 if left out.
         temperature: τ.
         similarity: ``"cosine"``, ``"dot"``, or a function of ``(N, D)`` and ``(M, D)`` that returns ``(N, M)``.
+        log_frequency: log p, ``(N,)``, at most 0: the logarithm of the probability with which each row of ``positive``
+            comes into a batch; extra negatives are not touched by it.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         gather: the positives and shared negatives of all other processes are candidates too; after
             ``DistributedDataParallel`` has taken its mean, the gradients are those of one process with the whole batch.
@@ -49,44 +56,59 @@ def info_nce_loss(
         A scalar, or ``(N,)`` with ``reduction="none"``.
 
     Raises:
-        ValueError: if the shapes do not fit or are empty, a weight is negative, the temperature is not positive, or
-            ``similarity`` is unknown or returns another shape.
+        ValueError: if the shapes do not fit or are empty, a weight is negative, the temperature is not positive, a log
+            frequency is above 0 or not finite, or ``similarity`` is unknown or returns another shape.
 
     Source: van den Oord, Li and Vinyals (2018), CPC, eq. 4; weights as in Xiao, Li and Chen (2023), IFCL, where they
-    fade the older rows of a queue. The package info-nce-pytorch does not count the other positives when negatives are
-    given.
+    fade the older rows of a queue; log frequencies as in Yi et al. (2019), "log-Q", taken off every column. The package
+    info-nce-pytorch does not count the other positives when negatives are given.
     """
     same_shape(query=query, positive=positive)
     if isinstance(negatives, Tensor) and negatives.shape == (0, 0):
         negatives = negative_weights = None
     _check_negatives(query, negatives, negative_weights)
+    _check_frequency(positive, log_frequency)
     above_zero(temperature=temperature)
     if callable(similarity):
         logits, target = _score(similarity, query, positive, negatives, negative_weights, temperature, gather)
+        if log_frequency is not None:
+            log_frequency = gather_rows(log_frequency, gather)[0]
+            logits = torch.cat([logits[:, : len(log_frequency)] - log_frequency, logits[:, len(log_frequency) :]], 1)
         rows = dense_rows(logits, None, target, None, None)
         weight = row_weights(rows, None, None, reduction, gather)
         return rows * weight if reduction == "none" else weighted_sum(rows, weight)
 
     one_of(("cosine", "dot"), similarity=similarity)
     cosine = similarity == "cosine"
-    if cosine and negatives is not None:
-        query, positive, negatives = normalize(query), normalize(positive), normalize(negatives)
-    key, start = gather_rows(positive, gather)
-    target = torch.arange(start, start + len(query), device=query.device)
     options = {"temperature": temperature, "reduction": reduction, "gather": gather}
-    if negatives is None:
-        return one_positive(query, key, target, cosine=cosine, **options)
-    options["unit"] = cosine and (negative_weights is None or negatives.dim() == 3)
-    if negatives.dim() == 3:
+    if negatives is None and log_frequency is None:
+        key, start = gather_rows(positive, gather)
+        return one_positive(query, key, _places(query, start), cosine=cosine, **options)
+    if cosine:
+        query, positive = normalize(query), normalize(positive)
+        negatives = None if negatives is None else normalize(negatives)
+    extra, shared = None, negatives
+    if negatives is not None and negatives.dim() == 3:
         own = _weigh(product(query[:, None], negatives)[:, 0] / temperature, negative_weights)
-        extra = log_add(own, own.new_full((len(own),), -torch.inf))
-        return one_positive(query, key, target, extra=extra, **options)
-    if negative_weights is not None:  # [q, τ] · [n, log p] / τ = q · n / τ + log p, and log p = 0 for the positives
-        log_weights = _weigh(torch.zeros_like(negative_weights), negative_weights).clamp_min(NOTHING)
-        negatives = torch.cat([negatives, log_weights[:, None]], dim=1)
+        extra, shared = log_add(own, own.new_full((len(own),), -torch.inf)), None
+    weighted = shared is not None and negative_weights is not None
+    shifted = weighted or log_frequency is not None
+    if shifted:  # [q, τ] · [n, log p] / τ = q · n / τ + log p: what is added to the logit of each candidate
         query = torch.cat([query, temperature * query.new_ones(len(query), 1)], dim=1)
-        key = torch.cat([key, key.new_zeros(len(key), 1)], dim=1)
-    return one_positive(query, torch.cat([key, gather_rows(negatives, gather)[0]]), target, **options)
+        shift = positive.new_zeros(len(positive)) if log_frequency is None else -log_frequency
+        positive = torch.cat([positive, shift[:, None]], dim=1)
+    if shifted and shared is not None:
+        weights = negative_weights if weighted else shared.new_ones(len(shared))
+        log_weights = _weigh(torch.zeros_like(weights), weights).clamp_min(NOTHING)
+        shared = torch.cat([shared, log_weights[:, None]], dim=1)
+    key, start = gather_rows(positive, gather)
+    key = key if shared is None else torch.cat([key, gather_rows(shared, gather)[0]])
+    return one_positive(query, key, _places(query, start), extra=extra, unit=cosine and not shifted, **options)
+
+
+def _places(query: Tensor, start: int) -> Tensor:
+    """Which of all processes' positives belongs to each query of this one."""
+    return torch.arange(start, start + len(query), device=query.device)
 
 
 def _score(similarity, query, positive, negatives, weights, temperature, gather) -> tuple[Tensor, Tensor]:
@@ -115,6 +137,15 @@ def _weigh(logits: Tensor, weights: Tensor | None) -> Tensor:
         return logits
     none = weights == 0
     return (logits + weights.masked_fill(none, 1.0).log()).masked_fill(none, -torch.inf)
+
+
+def _check_frequency(positive: Tensor, log_frequency: Tensor | None) -> None:
+    if log_frequency is None:
+        return
+    floating(log_frequency=log_frequency)
+    if log_frequency.shape != positive.shape[:1]:
+        raise ValueError(f"log_frequency must have shape ({len(positive)},), got {tuple(log_frequency.shape)}")
+    log_probability(log_frequency=log_frequency)
 
 
 def _check_negatives(query: Tensor, negatives: Tensor | None, weights: Tensor | None) -> None:

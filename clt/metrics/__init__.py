@@ -12,6 +12,7 @@ from clt.metrics.information import (
     tuned_bound,
 )
 from clt.metrics.maps import knn_accuracy, trustworthiness
+from clt.metrics.retrieval import ndcg, recall, reciprocal_rank
 
 __all__ = [
     "against_strangers",
@@ -24,8 +25,11 @@ __all__ = [
     "knn_accuracy",
     "linear_probe",
     "mine_bound",
+    "ndcg",
     "nearest_neighbor",
     "nwj_bound",
+    "recall",
+    "reciprocal_rank",
     "smile_bound",
     "sts_spearman",
     "trustworthiness",

@@ -42,6 +42,9 @@ EQUIVALENT = {
         ),
         "a search may start anywhere, go on for longer, and take other strides",
     ),
+    "bm25": {
+        "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",
@@ -50,6 +53,7 @@ EQUIVALENT = {
         "line 3: weight.sum() → weight.mean()": WEIGHTS,
     },
     "nt_xent_split": {"line 7: dim=1 → dim=0": SYMMETRIC},
+    "debiased_loss": {"line 8: 1 → 0": SYMMETRIC},
     "batch_hard_loss": {
         "line 4: dim=1 → dim=0": SYMMETRIC,
         "line 5: dim=1 → dim=0": SYMMETRIC,
@@ -158,9 +162,12 @@ def test_the_formula_as_it_stands_on_paper_overflows(name):
     assert report.details[-1][0] == "no overflow in float32"
 
 
+ON_PAPER = {"debiased_loss"}  # written as the formula stands; the lesson then shows where that overflows
+
+
 def test_every_exercise_with_a_temperature_is_tried_in_float32_at_a_small_one():
     for exercise in LOSSES:
-        if any("temperature" in case.options for case in exercise.cases):
+        if exercise.name not in ON_PAPER and any("temperature" in case.options for case in exercise.cases):
             assert any(case.options["temperature"] <= 0.01 for case in exercise.extremes), exercise.name
 
 

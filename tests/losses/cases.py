@@ -44,7 +44,9 @@ def queue_of(negatives):
 QUEUE = torch.randn(8, 3, generator=torch.Generator().manual_seed(7)).bfloat16().double()
 FADED = torch.tensor([0.25] * 4 + [0.5] * 4, dtype=torch.float64)
 MARGIN = torch.tensor([0.25, -0.125, 0.0625, 0.5, 0.0], dtype=torch.float64)
+TEACHER = torch.randn(4, 6, generator=torch.Generator().manual_seed(8)).bfloat16().double()
 ROWS = (5, 3)
+GUIDE = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(8)).bfloat16().double()
 TARGET = torch.tensor([0, 6, 2, 2, 4])  # of five questions about seven concepts
 
 CASES = [
@@ -97,6 +99,31 @@ CASES = [
             q, k, n, w.abs(), temperature=0.7, similarity=lambda x, y: bilinear(x[None], y[None])[0, 0]
         ),
         (ROWS, ROWS, (5, 4, 3), (5, 4)),
+        tiled=False,
+    ),
+    Case(
+        "info_nce, log frequencies",
+        lambda q, k, f, **o: losses.info_nce_loss(q, k, temperature=0.2, log_frequency=-f.abs(), **o),
+        lambda q, k, f: slow.info_nce(q, k, temperature=0.2, log_frequency=-f.abs()),
+        (ROWS, ROWS, (5,)),
+    ),
+    Case(
+        "info_nce, log frequencies, weighted negatives",
+        lambda q, k, f, n, w, **o: losses.info_nce_loss(q, k, n, w.abs(), temperature=0.2, log_frequency=-f.abs(), **o),
+        lambda q, k, f, n, w: slow.info_nce(q, k, n, w.abs(), temperature=0.2, log_frequency=-f.abs()),
+        (ROWS, ROWS, (5,), (7, 3), (7,)),
+    ),
+    Case(
+        "info_nce, log frequencies, own negatives",
+        lambda q, k, f, n, **o: losses.info_nce_loss(q, k, n, temperature=0.2, log_frequency=-f.abs(), **o),
+        lambda q, k, f, n: slow.info_nce(q, k, n, temperature=0.2, log_frequency=-f.abs()),
+        (ROWS, ROWS, (5,), (5, 4, 3)),
+    ),
+    Case(
+        "distillation",
+        lambda s, **o: losses.distillation_loss(s, TEACHER.to(s), **o),
+        lambda s: slow.distillation(s, TEACHER),
+        ((4, 6),),
         tiled=False,
     ),
     Case(
@@ -171,6 +198,34 @@ CASES = [
         lambda m, v, **o: losses.relational_loss(m, v, TARGET, **o),
         lambda m, v: slow.relational(m, v, TARGET),
         (ROWS, (7, 3)),
+        tiled=False,
+    ),
+    *(
+        Case(
+            f"hard_negative, β = {beta}, τ⁺ = {prior}",
+            lambda a, b, beta=beta, prior=prior, **o: losses.hard_negative_loss(
+                a, b, temperature=0.3, hardness=beta, class_prior=prior, **o
+            ),
+            lambda a, b, beta=beta, prior=prior: slow.hard_negative(
+                a, b, temperature=0.3, hardness=beta, class_prior=prior
+            ),
+            (ROWS, ROWS),
+            tiled=False,
+        )
+        for beta, prior in ((1.5, 0.1), (0.0, 0.2), (0.7, 0.0))  # the floor is active for some anchors
+    ),
+    Case(
+        "decoupled",
+        lambda a, b, **o: losses.decoupled_loss(a, b, temperature=0.3, **o),
+        lambda a, b: slow.decoupled(a, b, temperature=0.3),
+        (ROWS, ROWS),
+        tiled=False,
+    ),
+    Case(
+        "guided_info_nce",
+        lambda q, k, **o: losses.guided_info_nce_loss(q, k, *GUIDE.to(q), temperature=0.2, margin=0.05, **o),
+        lambda q, k: slow.guided(q, k, *GUIDE, temperature=0.2, margin=0.05),
+        (ROWS, ROWS),
         tiled=False,
     ),
     Case("nce", losses.nce_loss, slow.nce, ((5,), (5, 4), (5,), (5, 4)), tiled=False),

@@ -4,6 +4,8 @@ Float64 tensors come in, a list with one scalar for each anchor comes out, ``Non
 The plain exp and log are safe for the moderate values the tests use, and autograd gives the gradient.
 """
 
+import math
+
 import torch
 
 
@@ -25,15 +27,25 @@ def nt_xent(view1, view2, *, temperature):
     return rows
 
 
-def info_nce(query, positive, negatives=None, weights=None, *, temperature, similarity=cosine):
+def info_nce(query, positive, negatives=None, weights=None, *, temperature, similarity=cosine, log_frequency=None):
     rows = []
+    shift = torch.zeros(len(positive)) if log_frequency is None else log_frequency
     for i, anchor in enumerate(query):
-        below = sum(torch.exp(similarity(anchor, other) / temperature) for other in positive)
+        logit = [similarity(anchor, k) / temperature - s for k, s in zip(positive, shift, strict=True)]
+        below = sum(map(torch.exp, logit))
         extra = [] if negatives is None else negatives[i] if negatives.dim() == 3 else negatives
         for m, other in enumerate(extra):
             weight = 1.0 if weights is None else weights[i, m] if weights.dim() == 2 else weights[m]
             below = below + weight * torch.exp(similarity(anchor, other) / temperature)
-        rows.append(-torch.log(torch.exp(similarity(anchor, positive[i]) / temperature) / below))
+        rows.append(-torch.log(torch.exp(logit[i]) / below))
+    return rows
+
+
+def distillation(student, teacher):
+    rows = []
+    for s, t in zip(student, teacher.detach(), strict=True):
+        share = [torch.exp(x) / sum(torch.exp(y) for y in t) for x in t]
+        rows.append(-sum(p * torch.log(torch.exp(x) / sum(map(torch.exp, s))) for p, x in zip(share, s, strict=True)))
     return rows
 
 
@@ -148,3 +160,62 @@ def ifcl(anchor, identical, fraternal, margin, negatives, weights, *, temperatur
     second = info_nce(anchor, fraternal, negatives, weights, temperature=temperature)
     third = twin(anchor, identical, fraternal, margin)
     return [a + b + twin_weight * c for a, b, c in zip(first, second, third, strict=True)]
+
+
+def pairs(view1, view2, temperature):
+    """For each of the 2N rows: e^s with its twin, and the list of e^s with the rows of the other pairs."""
+    views, n = [*view1, *view2], len(view1)
+    for i, anchor in enumerate(views):
+        terms = [torch.exp(cosine(anchor, other) / temperature) for other in views]
+        yield terms[(i + n) % (2 * n)], [terms[k] for k in range(2 * n) if k % n != i % n]
+
+
+def hard_negative(view1, view2, *, temperature, hardness, class_prior):
+    rows = []
+    for positive, negatives in pairs(view1, view2, temperature):
+        weights = [term**hardness for term in negatives]
+        drawn = sum(w * term for w, term in zip(weights, negatives, strict=True)) / sum(weights)
+        true = (drawn - class_prior * positive) / (1 - class_prior)
+        true = torch.clamp_min(true, math.exp(-1 / temperature))
+        rows.append(-torch.log(positive / (positive + len(negatives) * true)))
+    return rows
+
+
+def decoupled(view1, view2, *, temperature):
+    return [-torch.log(positive / sum(negatives)) for positive, negatives in pairs(view1, view2, temperature)]
+
+
+def guided(query, positive, guide_query, guide_positive, *, temperature, margin):
+    rows = []
+    for i, anchor in enumerate(query):
+        limit = cosine(guide_query[i], guide_positive[i]) - margin
+        kept = [j for j in range(len(query)) if j == i or not cosine(guide_query[i], guide_positive[j]) > limit]
+        terms = {j: torch.exp(cosine(anchor, positive[j]) / temperature) for j in kept}
+        rows.append(-torch.log(terms[i] / sum(terms.values())))
+    return rows
+
+
+def lifted(embeddings, labels, *, margin):
+    n = len(embeddings)
+
+    def distance(i, j):
+        return ((embeddings[i] - embeddings[j]) ** 2).sum().sqrt()
+
+    costs = []
+    for i in range(n):
+        for j in range(i + 1, n):
+            if labels[i] != labels[j]:
+                continue
+            below = sum(torch.exp(margin - distance(i, k)) for k in range(n) if labels[k] != labels[i])
+            below = below + sum(torch.exp(margin - distance(j, k)) for k in range(n) if labels[k] != labels[j])
+            costs.append(torch.clamp_min(torch.log(below) + distance(i, j), 0) ** 2)
+    return sum(costs) / (2 * len(costs))
+
+
+def sigmoid(left, right, *, temperature, bias):
+    total = 0.0
+    for i, x in enumerate(left):
+        for j, y in enumerate(right):
+            logit = cosine(x, y) / temperature + bias
+            total = total + torch.log(1 + torch.exp(-logit if i == j else logit))
+    return total / len(left)

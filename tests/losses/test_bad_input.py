@@ -23,6 +23,10 @@ TEMPERATURES = [
     lambda t: losses.soft_nearest_neighbor_loss(X, LABELS, temperature=t),
     lambda t: losses.negative_sampling_loss(X, X, X[:, None], temperature=t),
     lambda t: losses.ifcl_loss(X, X, X, X[:, 0], temperature=t),
+    lambda t: losses.hard_negative_loss(X, X, temperature=t),
+    lambda t: losses.decoupled_loss(X, X, temperature=t),
+    lambda t: losses.sigmoid_loss(X, X, temperature=t),
+    lambda t: losses.guided_info_nce_loss(X, X, X, X, temperature=t),
 ]
 
 TWO_OF_A_SHAPE = [
@@ -36,6 +40,10 @@ TWO_OF_A_SHAPE = [
     lambda a, b: losses.twin_margin(a, a, b),
     lambda a, b: losses.twin_loss(a, a, b, X[:, 0]),
     lambda a, b: losses.ifcl_loss(a, b, a, X[:, 0]),
+    losses.hard_negative_loss,
+    losses.decoupled_loss,
+    losses.sigmoid_loss,
+    lambda a, b: losses.guided_info_nce_loss(a, b, X, X),
 ]
 
 LABELLED = [
@@ -43,6 +51,7 @@ LABELLED = [
     losses.soft_nearest_neighbor_loss,
     lambda x, y: losses.label_aware_loss(x, y, LOGITS),
     losses.batch_triplet_loss,
+    losses.lifted_structure_loss,
 ]
 
 
