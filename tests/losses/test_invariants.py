@@ -192,7 +192,8 @@ def test_a_queue_that_never_forgets_is_a_plain_queue():
 
 
 NOT_COSINES = {"info_nce, dot product", "info_nce, bilinear", "soft_nearest_neighbor", "nce", "negative_sampling",
-               "relational", "quick_thoughts", "quick_thoughts, texts", "quick_thoughts, one encoder"}  # fmt: skip
+               "relational", "quick_thoughts", "quick_thoughts, texts", "quick_thoughts, one encoder",
+               "distillation"}  # fmt: skip
 COSINES = [(case, path) for case, path in CASES_AND_PATHS if case.name not in NOT_COSINES]
 
 
