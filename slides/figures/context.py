@@ -12,15 +12,15 @@ from matplotlib.patches import Rectangle
 from clt import data, plots
 from clt.checks import labs
 
-from ._drawing import encoder, figure, ink, recorded
+from ._drawing import encoder, figure, ink, values
 
 LESSON = "10_context"
 GREY = "#9aa0a6"
 SHAPES = ((24, 2), (12, 4), (8, 6), (4, 12), (2, 24), (1, 48))  # texts, and sentences of each
 
 
-def values(name: str, measure: str) -> list[float]:
-    return recorded(LESSON, f"{name}.{measure}")["values"]
+def seeds_of(name: str, measure: str) -> list[float]:
+    return values(LESSON, f"{name}.{measure}")
 
 
 @figure
@@ -54,7 +54,7 @@ def context_replies() -> Figure:
               "sts/test": "STS, Spearman × 100"}  # fmt: skip
     fig, axes = plt.subplots(1, 3, figsize=(12.2, 3.9), sharey=True)
     for ax, (measure, what) in zip(axes, panels.items(), strict=True):
-        plots.seeds({called: values(name, measure) for name, called in shown.items()}, xlabel=what, ax=ax)
+        plots.seeds({called: seeds_of(name, measure) for name, called in shown.items()}, xlabel=what, ax=ax)
         ax.locator_params(axis="x", nbins=4)
         if measure != "sts/test":
             ax.axvline(100 / 6, color=ink(), linewidth=1.5, linestyle=":")

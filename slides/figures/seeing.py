@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from clt import data, plots, results
 from clt.similarity import squared_euclidean
 
-from ._drawing import arrow, bare, figure, ground, ink, on_circle, recorded
+from ._drawing import arrow, bare, figure, ground, ink, on_circle, values
 from ._seeing_maps import FEELINGS, placed, points_of, principal, width_at
 
 LESSON = "08_seeing"
@@ -18,7 +18,7 @@ CLOUDS = {"sizes": 20.0, "distances": 20.0, "noise": 2.0}  # and the perplexity 
 
 
 def mean(key: str) -> float:
-    return recorded(LESSON, key)["mean"]
+    return sum(values(LESSON, key)) / len(values(LESSON, key))
 
 
 def scatter(ax, positions, labels, names=(), *, size: float = 26, fontsize: float = 18, above: float = 0) -> None:
@@ -112,7 +112,7 @@ def seeing_understood() -> Figure:
     steps, told = range(0, 601, 20), []
     for ax, part in zip(axes, ("trained", "held out"), strict=True):
         for i, (called, name) in enumerate({"weight decay": "0.003", "no decay": "0.0"}.items()):
-            runs = recorded(LESSON, f"weight decay {name}.path.{part}")["values"]
+            runs = values(LESSON, f"weight decay {name}.path.{part}")
             colour, dash = plots.COLOURS[i], ("-", "--")[i]
             for run in runs:
                 ax.plot(steps, run, color=colour, alpha=0.3, linewidth=1.2, linestyle=dash)
@@ -136,7 +136,7 @@ def seeing_push() -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 4.1), sharey=True)
     measures = {"held out": "held-out facts right, %", "length": "mean length of a vector"}
     for ax, (measure, what) in zip(axes, measures.items(), strict=True):
-        found = {shown: recorded(LESSON, f"{name}.{measure}")["values"] for shown, name in rows.items()}
+        found = {shown: values(LESSON, f"{name}.{measure}") for shown, name in rows.items()}
         plots.seeds(found, xlabel=what, ax=ax)
         ax.axhline(3.5, color=ink(), linewidth=1.5, linestyle=":")
     axes[0].axvline(mean("chance.held out"), color=ink(), linewidth=1.5, linestyle=":")
