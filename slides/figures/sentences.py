@@ -160,7 +160,8 @@ def sentences_dropout() -> Figure:
     left.set_ylabel("Spearman × 100, STS-B dev")
     paper = "; ".join(f"{row['name']}: {row['paper']}" for row in rows)
     return plots.describe(
-        fig, f"Spearman × 100 by dropout rate. The paper: {paper}. Ours: {'; '.join(told)}; before training {before:.1f}."
+        fig,
+        f"Spearman × 100 by dropout rate. The paper: {paper}. Ours: {'; '.join(told)}; before training {before:.1f}.",
     )
 
 
