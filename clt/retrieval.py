@@ -36,8 +36,8 @@ def bm25(queries: Sequence[str], documents: Sequence[str], *, k1: float = 1.2, b
     .. math:: s(q, d) = \sum_{t \in q} \log\Big(1 + \frac{N - n_t + 0.5}{n_t + 0.5}\Big)
               \cdot \frac{f_{td}}{f_{td} + k_1 \big(1 - b + b\, |d| / \overline{|d|}\big)}
 
-    n_t of the N documents contain the word t, f_td is how often document d does, and the length of d is its number of words. A
-    word that comes twice in the query counts twice.
+    n_t of the N documents contain the word t, f_td is how often document d does, and the length of d is its number of
+    words. A word that comes twice in the query counts twice.
 
     Args:
         queries, documents: Q and M texts, taken apart by :func:`words`.
