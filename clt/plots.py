@@ -77,6 +77,12 @@ def _dark(colour: str) -> tuple[float, ...]:
     return tuple(0.65 * part for part in to_rgb(colour))
 
 
+def _luminance(colour) -> float:
+    """How bright a colour is, from 0 for black to 1 for white, as WCAG 2 defines it."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def _extend(ax: Axes, text: str) -> None:
     """Add a sentence to the figure's alt text: a figure of several axes is described axis by axis."""
     figure = ax.get_figure()
@@ -156,8 +162,8 @@ def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = Non
                     annot_kws={"fontsize": 7}, cbar_kws={"shrink": 0.8}, xticklabels=labels, yticklabels=labels,
                     ax=ax)  # fmt: skip
     mesh = ax.collections[0]
-    for text, share in zip(ax.texts, mesh.norm(mesh.get_array()).compressed(), strict=True):
-        text.set_color("white" if share < 0.42 else "black")  # whichever is clearer on viridis
+    for text, colour in zip(ax.texts, mesh.cmap(mesh.norm(mesh.get_array().compressed())), strict=True):
+        text.set_color("black" if _luminance(colour) > 0.179 else "white")  # where both have the same contrast
     ax.tick_params("x", rotation=0 if max(len(str(x)) for x in labels) < 4 else 30)
     ax.tick_params("y", rotation=0)
     ax.set_title(title)

@@ -140,7 +140,7 @@ def sentences_dropout() -> Figure:
     rows = [row for row in rows if row["paper"]]  # without the untrained encoder, which is a line
     names = ["0" if row["name"] == "no dropout" else row["name"] for row in rows[:-1]] + ["same\nmask"]
     colours = [plots.COLOURS[0]] * (len(rows) - 1) + [plots.COLOURS[1]]
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11.6, 4.4))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11.6, 4.0))
     left.bar(range(len(rows)), [row["paper"] for row in rows], color=colours, width=0.66)
     for x, row in enumerate(rows):
         left.text(x, row["paper"] + 1, f"{row['paper']:.0f}", ha="center", fontsize=14)
