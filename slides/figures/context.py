@@ -32,15 +32,14 @@ def context_six() -> Figure:
     others = cosines[~np.eye(6, dtype=bool)]
     plots.heat_map(cosines, range(1, 7), limits=(others.min(), others.max()), ax=ax)
     told = fig.alt.lstrip(": ").capitalize()
-    bright = others.min() + 0.45 * np.ptp(others)
-    for text, cosine in zip(ax.texts, cosines.flat, strict=True):
-        text.set(fontsize=15, color="black" if cosine > bright else "white")
+    for text in ax.texts:
+        text.set_fontsize(15)
     for i in range(6):
-        ax.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, color=GREY))
+        ax.add_patch(Rectangle((i, i), 1, 1, color=GREY))
         for j in (i - 1, i + 1):
             if 0 <= j < 6:
                 frame = {"fill": False, "edgecolor": plots.COLOURS[1], "linewidth": 4}
-                ax.add_patch(Rectangle((j - 0.44, i - 0.44), 0.88, 0.88, **frame))
+                ax.add_patch(Rectangle((j + 0.06, i + 0.06), 0.88, 0.88, **frame))
     ax.set(xlabel="candidate: turn", ylabel="sentence that asks: turn")
     return plots.describe(fig, f"{told} The neighbours of each turn are framed; a turn with itself is covered.")
 
