@@ -18,8 +18,9 @@ unknown until later: the backward pass walks over the tiles once more.
 *Half of the matrix.* Where a set is compared with itself, a tile above the diagonal serves its rows and, turned over,
 its columns. The sum of a row then comes from many tiles, so that the triangle is walked twice, for the sums and for the
 gradient: n²d + n²d + 2n²d operations instead of 6n²d, and as many powers as before. On a CPU this takes about three
-quarters of the time of the 6n²d operations alone. A matrix that is small enough to be kept has a symmetric gradient as
-well, W + Wᵀ, formed before it is multiplied with the candidates: 4n²d again.
+quarters of the processor time of the 6n²d operations alone. A matrix that fits into one tile is walked as it is: its
+pieces would be so small that cutting it costs more than half of it saves. One that is small enough to be kept has a
+symmetric gradient as well, W + Wᵀ, formed before it is multiplied with the candidates: 4n²d again.
 
 *Constant shift.* Powers overflow unless something is subtracted first, as a rule the row's maximum, which has to be
 looked for: two more walks over every tile. But |q·k| ≤ ‖q‖ ‖k‖, so that the logits of unit vectors lie between
@@ -92,7 +93,8 @@ def contrast(
         return rows * weight if reduction == "none" else weighted_sum(rows, weight)
     bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
     constants = target, left_out, 1 / temperature, bounded
-    halved = query is key and left_out == 0 and bounded and query.is_cpu
+    several_tiles = len(query) * len(key) > TILE["cpu"]
+    halved = query is key and left_out == 0 and bounded and query.is_cpu and several_tiles
     walk = _whole if small else _triangle if halved else _sweep
     if reduction == "none":
         return weight * _Rows.apply(query, key, positive, floor, constants, walk)
