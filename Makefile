@@ -9,7 +9,7 @@ else
 BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
-NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval.cfg
 PYTEST := $(BIN)/python -m pytest
 
 help: ## list the targets

@@ -125,6 +125,41 @@ def test_a_search_finds_lesson_and_function(site, view):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "lesson"), [("SimCSE", "04"), ("QuickThoughts", "10"), ("Paccanaro", "08"), ("BGE-M3", "14")]
+)
+def test_a_method_is_found_by_its_papers_name(site, view, asked, lesson):
+    found = search(view, site, asked)
+    assert any(f"notebooks/{lesson}_" in link for link in found), found
+
+
+def test_the_results_can_be_narrowed_to_a_lesson(site, view):
+    view.goto(f"{site}report.html")
+    tables = view.locator("section > h3")
+    everything = [heading for heading in tables.all() if heading.is_visible()]
+    view.get_by_role("button", name="04", exact=True).click()
+    shown = [heading.inner_text() for heading in tables.all() if heading.is_visible()]
+    assert 0 < len(shown) < len(everything)
+    assert all(published in " ".join(shown) for published in ("SimCSE", "second view"))
+    assert view.locator("img.result-plot:visible").count() >= 3
+    assert view.url.endswith("?lesson=04")
+    view.reload()
+    assert [heading.inner_text() for heading in tables.all() if heading.is_visible()] == shown
+    view.get_by_role("button", name="all lessons").click()
+    assert len([heading for heading in tables.all() if heading.is_visible()]) == len(everything)
+
+
+def test_a_moving_picture_plays(site, view):
+    view.goto(f"{site}notebooks/08_seeing.html")
+    player = view.locator("[id^=clt-]:has(button)").first
+    player.scroll_into_view_if_needed()
+    picture = player.locator("img")
+    at_first = picture.get_attribute("src")
+    player.locator("button").click()
+    view.wait_for_function("([picture, src]) => picture.src !== src", arg=[picture.element_handle(), at_first])
+
+
+@pytest.mark.slow
 def test_dark_is_dark_and_stays_so(site, view):
     view.emulate_media(color_scheme="light")
     view.goto(site)

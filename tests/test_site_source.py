@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-tool, pages = load_tool("site"), load_tool("site_pages")
+tool, pages, plots = load_tool("site"), load_tool("site_pages"), load_tool("site_plots")
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
@@ -123,21 +123,42 @@ def recorded(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_without_records_the_report_says_how_to_make_them(recorded):
-    text = pages.report()
+def test_without_records_the_report_says_how_to_make_them(recorded, tmp_path):
+    text = pages.report(tmp_path)
     assert "No record yet: 00_start_here" in text
     assert "clt record" in text
     assert "|" not in text, "no empty tables"
 
 
-def test_the_report_shows_what_was_recorded_under_the_lessons_title(recorded):
+def test_the_report_shows_what_was_recorded_under_the_lessons_title(recorded, tmp_path):
     entry = {"values": [0.4, 0.5, 0.6], "mean": 0.5, "sd": 0.1, "setting": {}}
     record = {"made": {}, "found": {"sts.mean": entry}}
     (recorded / "00_start_here.json").write_text(json.dumps(record), encoding="utf-8")
-    text = pages.report()
+    text = pages.report(tmp_path)
     assert "## [00 · Start here](notebooks/00_start_here.ipynb)\n" in text
     assert re.search(r"\| last layer, mean \| 46\.35 \| 50\.0 ± 10\.0 \(n = 3\) \|", text)
     assert "No record yet: 01_triplet_loss" in text
+    assert 'data-lesson="00"' in text
+    assert "svg" not in text, "one number is no figure"
+
+
+def test_a_table_with_enough_rows_is_drawn_as_it_is_recorded(tmp_path):
+    rows = [
+        {"name": name, "paper": paper, "key": name}
+        for name, paper in zip("abcd", (10.0, 20.0, 30.0, None), strict=True)
+    ]
+    found = {name: {"values": [v, v + 0.02], "mean": v + 0.01, "sd": 0.014, "setting": {}}
+             for name, v in zip("abcd", (0.1, 0.3, 0.2, 0.9), strict=True)}  # fmt: skip
+    pairs = plots.both({"rows": rows, "scale": 100}, found)
+    assert {place: (paper, round(ours, 6)) for place, (paper, ours, _) in pairs.items()} == {
+        1: (10.0, 11.0), 2: (20.0, 31.0), 3: (30.0, 21.0)}  # fmt: skip
+    assert plots.both({"rows": rows[1:], "scale": 100}, found) == {}, "two rows are no figure"
+    alt = plots.draw(pairs, tmp_path / "one.svg")
+    assert "row 2: 20 and 31" in alt
+    assert "0.50" in alt, "Spearman's correlation of 1, 2, 3 and 1, 3, 2"
+    first = (tmp_path / "one.svg").read_bytes()
+    plots.draw(pairs, tmp_path / "one.svg")
+    assert (tmp_path / "one.svg").read_bytes() == first
 
 
 # -- the package ------------------------------------------------------------------------------------------------------

@@ -27,6 +27,16 @@ SLIDES = ROOT / "build" / "slides"
 HOME_PICTURE = ("notebooks/03_info_nce.ipynb", "## Sentences: the batch as negatives")  # the last one under the heading
 COPIES = ["data/README.md", "data/clt-mini/README.md", "clt/checks/README.md", "benchmarks/README.md"]
 GUIDE = "slides/README.md"
+# The course map: the number of a group's first lesson, its name, and what holds it together.
+GROUPS = {
+    0: ("The core", "In this order. From the cosine to the Twin Loss; each lesson needs those before it."),
+    8: (
+        "Where positives come from",
+        "Neighbours, missing words, context. These and all that follow need the core alone.",
+    ),
+    11: ("Pairs and negatives", "Two sentences in one network, and which pairs of a batch teach what."),
+    14: ("Further out", "Search, pictures beside words, and what changes when the batch grows."),
+}
 BADGES = re.compile(r"^\[!\[[^\]]*\]\(https?:[^)]*\)\]\([^)]*\).*\n?", re.M)
 LINK = re.compile(r"(?P<open>\]\()(?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?(?P<close>\))")
 CODE = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$", re.M | re.S)
@@ -102,6 +112,17 @@ def lesson_card(path: Path) -> str:
     )
 
 
+def lesson_cards() -> str:
+    """The cards of all lessons, grouped as the course map groups them."""
+    starts, lines = sorted(GROUPS), []
+    for start, end in zip(starts, [*starts[1:], 100], strict=True):
+        cards = [lesson_card(path) for path in lessons() if start <= int(path.name[:2]) < end]
+        if cards:
+            name, about = GROUPS[start]
+            lines += [f"### {name}", "", about, "", "::::{grid} 1 1 2 2", ":gutter: 3", "", *cards, "::::", ""]
+    return "\n".join(lines)
+
+
 def home_picture() -> tuple[bytes, str]:
     """The picture of the home page and its alt text, out of a lesson's stored outputs."""
     name, heading = HOME_PICTURE
@@ -140,7 +161,7 @@ def home(picture_alt: str) -> str:
         "repository": published.repository,
         "colab": published.colab(start),
         "binder": published.binder(start),
-        "lessons": "::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(map(lesson_card, lessons())) + "::::",
+        "lessons": lesson_cards(),
         "guide": f", [a guide to teaching with them]({GUIDE})" * guide,
         "toctrees": "\n".join(
             "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```", ""])
@@ -171,7 +192,7 @@ def prepare(target: Path, slides: Path = SLIDES) -> None:
     shutil.copyfile(mathjax(), target / "_static" / "mathjax" / mathjax().name)
     picture, alt = home_picture()
     (target / "home.png").write_bytes(picture)
-    texts = {"index.md": home(alt), "report.md": report(), "slides.md": slides_page(slides)} | api()
+    texts = {"index.md": home(alt), "report.md": report(target), "slides.md": slides_page(slides)} | api()
     for name in pages():
         if name.endswith(".ipynb"):
             texts[name] = json.dumps(page_of(read_notebook(ROOT / name), name), indent=1, ensure_ascii=False) + "\n"

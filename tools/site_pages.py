@@ -9,6 +9,8 @@ import json
 import re
 from pathlib import Path
 
+import site_plots
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -94,24 +96,59 @@ def api() -> dict[str, str]:
     return {"api/index.rst": "\n".join(index)} | {f"api/{name}.rst": module_page(name) for name in names}
 
 
-def report() -> str:
-    """The page that ``clt report`` writes, with the lessons by their titles, and without those that have no record."""
+def report(target: Path) -> str:
+    """The results: what ``clt report`` writes, with the lessons by their titles and a figure for each table in
+    ``target``, and without the lessons that have no record."""
     from clt.command import report as records
 
     sections = records.collect()
-    text = records.as_markdown([section for section in sections if section.recorded])
-    for path in lessons():
-        title = "".join(read_notebook(path)["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
-        text = text.replace(f"## {path.stem}\n", f"## [{title}](notebooks/{path.name})\n")
-    head, _, rest = text.partition("\n")
+    shown = [section for section in sections if section.recorded]
+    lines = [
+        "# The course's numbers beside the papers'", "",
+        "Each table that a paper printed and a lesson measures again, with a small encoder and small texts. What "
+        "stands after ± is the standard deviation over runs that differ in their seed. In the figures a circle is a "
+        "row of the table beside it, the paper's number to the right and ours upwards, with that deviation: where the "
+        "circles rise from left to right, the course finds the paper's order. `clt report` prints the same tables.",
+        "",
+        "```{raw} html", lesson_filter([section.lesson[:2] for section in shown]), "```",
+    ]  # fmt: skip
+    known = {path.stem: path for path in lessons()}
+    for section in shown:
+        heading = section.lesson
+        if path := known.get(section.lesson):
+            title = "".join(read_notebook(path)["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
+            heading = f"[{title}](notebooks/{path.name})"
+        lines += ["", f"## {heading}"]
+        for entry in section.entries:
+            lines += ["", f"### {entry['title'].strip()}", "", *result(section, entry, target), ""]
+            lines += [f"- {note}" for note in records.notes(entry, section.recorded)]
     absent = records.missing(sections).splitlines()
     more = ["", "## What is missing", "", *(f"- {line}" for line in absent)] if absent else []
-    lead = (
-        "Each table that a paper printed and a lesson measures again, with a small encoder and small texts. What "
-        "stands after ± is the standard deviation over runs that differ in their seed. `clt report` prints the same "
-        "tables."
-    )
-    return "\n".join([head, "", lead, rest.rstrip(), *more]) + "\n"
+    return "\n".join([*lines, *more]) + "\n"
+
+
+def result(section, entry: dict, target: Path) -> list[str]:
+    """One published table as Markdown; where it has enough rows, they are numbered and drawn as well."""
+    from clt import results
+    from clt.command import report as records
+
+    rows = results.compare(entry, section.recorded)
+    pairs = site_plots.both(entry, section.recorded)
+    if not pairs:
+        return records.markdown_table(rows)
+    rows = [{"#": str(place)} | row for place, row in enumerate(rows, 1)]
+    name = f"results/{section.lesson}-{entry['table']}.svg"
+    alt = site_plots.draw(pairs, target / name)
+    picture = ["```{image} " + name, f":alt: {alt}", ":class: result-plot", "```"]
+    return ["::::{div} result", "", *records.markdown_table(rows), "", *picture, "", "::::"]
+
+
+def lesson_filter(numbers: list[str]) -> str:
+    """Buttons that show one lesson's tables; without JavaScript there are none, and all tables are shown."""
+    buttons = "".join(f'<button type="button" data-lesson="{number}">{number}</button>' for number in numbers)
+    everything = '<button type="button" data-lesson="" aria-pressed="true">all lessons</button>'
+    return (f'<div class="lesson-filter" role="group" aria-label="Show the tables of one lesson" hidden>{everything}'
+            f'{buttons}</div><script src="_static/filter.js" defer></script>')  # fmt: skip
 
 
 def deck_titles() -> dict[str, tuple[str, str]]:

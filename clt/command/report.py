@@ -47,7 +47,7 @@ def as_text(sections: list[Section]) -> str:
         for entry in section.entries if section.recorded else []:
             rows = results.compare(entry, section.recorded)
             lines += ["", entry["title"].strip(), "", *results.aligned(rows), ""]
-            for note in _notes(entry, section.recorded):
+            for note in notes(entry, section.recorded):
                 lines += textwrap.wrap(note, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return "\n".join(lines) + "\n"
 
@@ -61,17 +61,21 @@ def as_markdown(sections: list[Section]) -> str:
             lines += ["", "No record yet."]
         for entry in section.entries if section.recorded else []:
             rows = results.compare(entry, section.recorded)
-            lines += ["", f"### {entry['title'].strip()}", "", _cells(rows[0]), "|---" * len(rows[0]) + "|"]
-            lines += [_cells(row.values()) for row in rows]
-            lines += ["", *(f"- {note}" for note in _notes(entry, section.recorded))]
+            lines += ["", f"### {entry['title'].strip()}", "", *markdown_table(rows)]
+            lines += ["", *(f"- {note}" for note in notes(entry, section.recorded))]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(rows: list[dict[str, str]]) -> list[str]:
+    """The lines of a table; the rows have the same keys."""
+    return [_cells(rows[0]), "|---" * len(rows[0]) + "|", *(_cells(row.values()) for row in rows)]
 
 
 def _cells(texts) -> str:
     return "| " + " | ".join(text.replace("|", r"\|") for text in texts) + " |"
 
 
-def _notes(entry: dict, recorded: dict) -> list[str]:
+def notes(entry: dict, recorded: dict) -> list[str]:
     """The notes of the table, the settings that all its measured rows share, and those they do not."""
     settings = [recorded[row["key"]]["setting"] for row in entry["rows"] if row["key"] in recorded]
     names = list(dict.fromkeys(name for setting in settings for name in setting))
