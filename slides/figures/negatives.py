@@ -115,7 +115,7 @@ def negatives_chance() -> Figure:
     axes[1].set_xscale("log", base=2)
     axes[1].set(xticks=pairs[::2], xticklabels=[f"{n:,}" for n in pairs[::2]], ylim=(0, 108), yticks=[0, 50, 100])
     axes[1].minorticks_off()
-    axes[1].set(xlabel="pairs in the batch", ylabel="%")
+    axes[1].set(xlabel="pairs in the batch (lines: class prior)", ylabel="%")
     axes[1].set_title("anchors with a false negative", fontsize=19)
     return plots.describe(
         fig,
