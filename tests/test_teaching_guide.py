@@ -159,6 +159,40 @@ def test_timetables_add_up(heading, column):
     assert set(used) <= set(DECKS)
 
 
+def test_a_semester_takes_each_lesson_once_and_in_order():
+    table = rows(section("### A semester of fourteen weeks"))
+    assert [row[0] for row in table] == [str(week) for week in range(1, 15)]
+    taken = [row[2] for row in table if row[2] != "–"]
+    assert taken == sorted(set(taken))
+    assert set(taken) <= set(LESSONS)
+    assert {number for row in table for number in re.findall(r"deck (\d)", row[1])} <= set(DECKS)
+
+
+EXAMS = (ROOT / "slides" / "exams.md").read_text(encoding="utf-8")
+ASKED = re.findall(r"^\*\*([AB]\d)\*\* · (\d+) points\. (.*?)^</details>", EXAMS, re.M | re.S)
+
+
+def test_the_points_of_an_exam_add_up():
+    for part in re.split(r"^## ", EXAMS, flags=re.M)[1:]:
+        wanted = int(re.search(r"\*\*\d+ minutes, (\d+) points\.\*\*", part)[1])
+        letter = re.search(r"^\*\*([AB])1", part, re.M)[1]
+        assert sum(int(points) for name, points, _ in ASKED if name[0] == letter) == wanted
+        numbers = [int(name[1:]) for name, _, _ in ASKED if name[0] == letter]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked[0])
+def test_the_answers_of_an_exam_are_what_the_package_computes(asked):
+    question, _, answer = asked[2].partition("<details><summary>Answer</summary>")
+    assert len(question.split()) >= 15
+    assert len(answer.split()) >= 25, "an answer gives its reasons"
+    said = answer.partition("*Compute it:*")[0].replace("−", "-")
+    for expression, printed in computed(answer):
+        digits = len(printed.partition(".")[2])
+        assert value(expression) == pytest.approx(float(printed), abs=0.51 * 10**-digits), expression
+        assert printed.rstrip("0").rstrip(".") in said, f"{asked[0]} does not say {printed}"
+
+
 def said(row: list[str]) -> tuple[str, str]:
     """The exercise and the diagnosis of a row of misconceptions."""
     return re.fullmatch(r"`(\w+)`", row[1])[1], row[2]
