@@ -33,7 +33,8 @@ class SentenceEncoder(PooledEncoder):
         """``"clt-mini"``, a folder that :meth:`save` or ``transformers`` wrote, or a name on the Hugging Face hub.
 
         Only safetensors weights are read and no code from the model's repository is run. ``pooling`` and
-        ``max_length`` default to what was saved with the encoder, else to ``"mean"`` and 128.
+        ``max_length`` default to what was saved with the encoder, else to ``"mean"`` and 128. Like every new module it
+        is in training mode, with dropout on; :meth:`encode` reads without.
 
         Raises:
             FileNotFoundError: if there is no such folder and the hub cannot be reached or does not know the name.
