@@ -77,7 +77,7 @@ def pairs(*, trained: bool = True) -> list[Pair]:
 
 
 def _mixed(i: int) -> int:
-    return (i * 2654435761 % 2**32) >> 8  # Knuth's multiplicative hash: the same everywhere
+    return (i * 2_654_435_761 % 2**32) >> 8  # Knuth's multiplicative hash: the same everywhere
 
 
 # ---- words
@@ -190,6 +190,15 @@ def draw(scenes: Sequence[Sequence[Thing]], seed: int = 0) -> "Tensor":
         cover = _cover(things)[:, None]
         pictures[rows] = pictures[rows] * (1 - cover) + paint[:, :, None, None] * cover
     return (pictures.clamp(0, 1) * 255).round() / 255
+
+
+def album(contents: Sequence[Group | Pair], copies: int, seed: int) -> "Tensor":
+    """So many pictures of each content, ``(N, copies, 3, 48, 48)``, every one with a scene of its own."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    pictures = draw([scene(content, generator) for content in contents for _ in range(copies)], seed)
+    return pictures.unflatten(0, (len(contents), copies))
 
 
 def _cover(things: Sequence[Thing]) -> "Tensor":
