@@ -6,7 +6,7 @@ scenes and several captions.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # late: whoever only loads texts need not wait for torch
@@ -70,10 +70,19 @@ def groups(*, trained: bool = True) -> list[Group]:
 
 
 def pairs(*, trained: bool = True) -> list[Pair]:
-    """Two things that differ in colour and in shape; every fifth pairing is kept for the test."""
-    two = [(a, b) for a, b in itertools.permutations(kinds(trained=True), 2) if a[0] != b[0] and a[1] != b[1]]
-    found = [Pair(*a, place, *b) for a, b in two for place in OPPOSITE]
-    return [pair for i, pair in enumerate(found) if (_mixed(i) % 5 != 0) == trained]
+    """Two things that differ in colour and in shape, in all their arrangements.
+
+    Every fifth choice of two colours and two shapes is kept for the test, with all that can be made of it: if only one
+    arrangement were kept, training on its mirror image would teach that these two never lie the other way round.
+    """
+    colours, shapes = (list(itertools.combinations(names, 2)) for names in (COLOURS, SHAPES))
+    kept = {words for i, words in enumerate(itertools.product(colours, shapes)) if _mixed(i) % 5 == 0}
+    found = []
+    for a, b in itertools.permutations(kinds(trained=True), 2):
+        words = tuple(sorted((a[0], b[0]), key=[*COLOURS].index)), tuple(sorted((a[1], b[1]), key=SHAPES.index))
+        if a[0] != b[0] and a[1] != b[1] and (words not in kept) == trained:
+            found += [Pair(*a, place, *b) for place in OPPOSITE]
+    return found
 
 
 def _mixed(i: int) -> int:
@@ -117,13 +126,19 @@ def changed(pair: Pair, change: str) -> str:
         found = [(c, one[1]) for c in free] if change == "colour" else [(one[0], s) for s in free]
         return captions(Pair(*next(k for k in found if k not in NEVER_TRAINED), pair.place, *other))[0]
     if change == "relation":
-        words = {"left": "right", "above": "below"}
-        return captions(pair)[0].replace(pair.place, words[pair.place])
+        return swap_places(captions(pair)[0])
     if change == "order":
         return captions(Pair(*other, pair.place, *one))[0]
     if change == "binding":
         return captions(pair._replace(colour=pair.other_colour, other_colour=pair.colour))[0]
     raise ValueError(f"a change is one of {', '.join(CHANGES)}, got {change!r}")
+
+
+def swap_places(caption: str) -> str:
+    """The caption with *left* for *right*, *above* for *below*, *top* for *bottom*, and the other way round."""
+    both = {**OPPOSITE, "top": "bottom"}
+    both |= {there: here for here, there in both.items()}
+    return " ".join(both.get(word, word) for word in caption.split())
 
 
 def prompts(kind: str) -> list[list[str]]:
@@ -144,7 +159,7 @@ def prompts(kind: str) -> list[list[str]]:
 
 
 def scene(content: Group | Pair, generator: "torch.Generator") -> list[Thing]:
-    """Places for what the content names, in cells of a grid of three by three, each moved by up to 2.5 pixels."""
+    """Places for what the content names, in cells of a grid of three by three, each moved by up to 1.5 pixels."""
     import torch
 
     def uniform(low: float, high: float) -> float:
@@ -165,8 +180,8 @@ def scene(content: Group | Pair, generator: "torch.Generator") -> list[Thing]:
         placed = [(*content[:2], *spots[0]), (*content[3:], *spots[1])]
     things = []
     for colour, shape, column, row in placed:
-        x, y = (CELL * (cell + 0.5) + uniform(-2.5, 2.5) for cell in (column, row))
-        things.append(Thing(colour, shape, round(x, 1), round(y, 1), round(uniform(4.5, 6.5), 1), integer(31) - 15.0))
+        x, y = (CELL * (cell + 0.5) + uniform(-1.5, 1.5) for cell in (column, row))
+        things.append(Thing(colour, shape, round(x, 1), round(y, 1), round(uniform(5.5, 7.0), 1), integer(31) - 15.0))
     return things
 
 
@@ -180,15 +195,17 @@ def draw(scenes: Sequence[Sequence[Thing]], seed: int = 0) -> "Tensor":
     generator = torch.Generator().manual_seed(seed)
     n = len(scenes)
     pictures = 0.80 + 0.18 * torch.rand(n, 3, 1, 1, generator=generator)
-    pictures = pictures + 0.03 * torch.randn(n, 3, SIZE, SIZE, generator=generator)
+    pictures = pictures + 0.02 * torch.randn(n, 3, SIZE, SIZE, generator=generator)
     slots = max(map(len, scenes))
     moved = 0.06 * torch.randn(n, slots, 3, generator=generator)
     for slot in range(slots):
         rows = [i for i, things in enumerate(scenes) if len(things) > slot]
         things = [scenes[i][slot] for i in rows]
         paint = torch.tensor([COLOURS[thing.colour] for thing in things]) + moved[rows, slot]
-        cover = _cover(things)[:, None]
-        pictures[rows] = pictures[rows] * (1 - cover) + paint[:, :, None, None] * cover
+        cover, down, across = _cover(things)
+        patch = torch.tensor(rows)[:, None, None], slice(None), down[:, :, None], across[:, None, :]
+        ground, cover = pictures[patch], cover[..., None]  # (T, 20, 20, 3): the slice goes last
+        pictures[patch] = ground * (1 - cover) + paint[:, None, None] * cover
     return (pictures.clamp(0, 1) * 255).round() / 255
 
 
@@ -201,21 +218,47 @@ def album(contents: Sequence[Group | Pair], copies: int, seed: int) -> "Tensor":
     return pictures.unflatten(0, (len(contents), copies))
 
 
-def _cover(things: Sequence[Thing]) -> "Tensor":
-    """How much of each pixel a thing covers, ``(T, 48, 48)``: 1 inside, 0 outside, in between on its edge."""
+def batches(*albums: "Tensor", size: int) -> Callable[["torch.Generator"], tuple["Tensor", "Tensor"]]:
+    """A function that draws a batch: as many pictures of each album, as they come, so that contents may repeat.
+
+    Returns:
+        With a generator it returns ``(size, 3, 48, 48)`` pictures and ``(size,)`` the number of each one's content,
+        counted through all albums in their order.
+    """
     import torch
 
-    x, y, radius, turn = torch.tensor([thing[2:] for thing in things]).T[:, :, None, None]
-    pixel = torch.arange(SIZE) + 0.5
-    across, down = pixel - x, pixel[:, None] - y
-    turn = turn.deg2rad()
-    u, v = (turn.cos() * across + turn.sin() * down) / radius, (turn.cos() * down - turn.sin() * across) / radius
+    def sample(generator: "torch.Generator") -> tuple["Tensor", "Tensor"]:
+        pictures, numbers, start = [], [], 0
+        for album in albums:
+            chosen = torch.randint(len(album), (size // len(albums),), generator=generator)
+            copy = torch.randint(album.shape[1], chosen.shape, generator=generator)
+            pictures.append(album[chosen, copy])
+            numbers.append(start + chosen)
+            start += len(album)
+        return torch.cat(pictures), torch.cat(numbers)
+
+    return sample
+
+
+def _cover(things: Sequence[Thing]) -> tuple["Tensor", "Tensor", "Tensor"]:
+    """How much of each pixel around a thing it covers, ``(T, 20, 20)``, and which rows and columns these are.
+
+    1 inside, 0 outside, in between on its edge.
+    """
+    import torch
+
+    x, y, radius, turn = torch.tensor([thing[2:] for thing in things]).T
+    reach = torch.arange(20)
+    down, across = ((middle.long() - 10).clamp(0, SIZE - 20)[:, None] + reach for middle in (y, x))
+    v, u = (down + 0.5 - y[:, None])[:, :, None], (across + 0.5 - x[:, None])[:, None, :]
+    radius, turn = radius[:, None, None], turn.deg2rad()[:, None, None]
+    u, v = (turn.cos() * u + turn.sin() * v) / radius, (turn.cos() * v - turn.sin() * u) / radius
     gauge = torch.empty_like(u)  # 1 on the edge, less inside
     for shape in SHAPES:
         rows = [i for i, thing in enumerate(things) if thing.shape == shape]
         if rows:
             gauge[rows] = _gauge(shape, u[rows], v[rows])
-    return (0.5 + (1 - gauge) * 0.6 * radius).clamp(0, 1)
+    return (0.5 + (1 - gauge) * 0.6 * radius).clamp(0, 1), down, across
 
 
 def _gauge(shape: str, u: "Tensor", v: "Tensor") -> "Tensor":

@@ -9,72 +9,72 @@ from clt.encoders.sentence import SentenceEncoder
 
 
 class PictureTower(nn.Module):
-    """Three convolutions with stride 2 and a linear layer: ``(N, 3, 48, 48)`` → ``(N, dimension)``, not normalised."""
+    """Two convolutions with batch normalisation and two linear layers: ``(N, 3, 48, 48)`` → ``(N, dimension)``.
 
-    def __init__(self, dimension: int = 64, *, width: int = 16, size: int = 48):
+    The result is not normalised.
+    """
+
+    def __init__(self, dimension: int = 64, *, width: int = 32, size: int = 48):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, width, 5, stride=2, padding=2),
+            nn.Conv2d(3, width, 8, stride=4, padding=2, bias=False),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
+            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(4 * width * (size // 8) ** 2, 128),
+            nn.Linear(width * (size // 8) ** 2, 128),
             nn.ReLU(),
         )
         self.head = nn.Linear(128, dimension, bias=False)
 
     def features(self, pictures: Tensor) -> Tensor:
         """``(N, 128)``, before the projection into the space shared with the texts."""
-        return self.layers(pictures - 0.5)
+        return self.layers(pictures.contiguous(memory_format=torch.channels_last) - 0.5)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.head(self.features(pictures))
 
 
 class CaptionTower(nn.Module):
-    """Captions → ``(N, dimension)``, above a frozen sentence encoder: one layer of self-attention, or none.
+    """Two layers above a frozen sentence encoder: captions → ``(N, dimension)``, not normalised.
+
+    What the encoder makes of a caption never changes, so it is computed once and remembered; towers of one ``memory``
+    share it.
 
     Args:
-        encoder: its embeddings and its first ``layer`` layers are used as they are, and remembered for each caption.
+        encoder: frozen; it is not among the tower's parameters.
         dimension: of the shared space.
-        order: with self-attention; without it the captions' word vectors are averaged, a bag of words.
-        scratch: with word vectors of its own, which start at random, in the place of the encoder's.
+        order: read the encoder's vector of the caption. Without it, the mean of its words' vectors as they stand in the
+            vocabulary: a bag of words, in which their order is lost.
+        memory: of captions that have been read.
     """
 
-    def __init__(self, encoder: SentenceEncoder, dimension: int = 64, *, layer: int = 2, order: bool = True,
-                 scratch: bool = False, width: int = 96):  # fmt: skip
+    def __init__(self, encoder: SentenceEncoder, dimension: int = 64, *, order: bool = True,
+                 memory: dict[str, Tensor] | None = None):  # fmt: skip
         super().__init__()
-        self.order, self.scratch = order, scratch
-        self.below = [encoder, encoder.above(layer) if order and not scratch else None]  # a list: nothing to train
-        hidden = encoder.model.config.hidden_size
-        if scratch:
-            self.words = nn.Embedding(encoder.model.config.vocab_size, hidden)
-            nn.init.normal_(self.words.weight, std=0.02)
-        self.places = nn.Parameter(torch.zeros(64, width)) if scratch else None
-        self.enter = nn.Linear(hidden, width)
-        options = {"dim_feedforward": 2 * width, "dropout": 0.0, "batch_first": True, "norm_first": True}
-        self.mix = nn.TransformerEncoderLayer(width, 4, **options) if order else nn.ReLU()
-        self.head = nn.Linear(width, dimension, bias=False)
+        self.order, self.memory = order, {} if memory is None else memory
+        self.below = [encoder.eval()]  # in a list, so that nothing of it is trained
+        width = encoder.dimension
+        self.layers = nn.Sequential(
+            nn.BatchNorm1d(width, affine=False), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dimension, bias=False)
+        )  # fmt: skip
 
-    def read(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The word vectors of each caption, ``(N, L, hidden)``, and a mask of its words, ``(N, L)``."""
-        encoder, upper = self.below
-        if upper is not None:
-            batch = upper.tokenize(list(captions))
-            return batch["inputs_embeds"], batch["attention_mask"].bool()
-        batch = encoder.tokenize(list(captions))
-        words = self.words if self.scratch else encoder.model.embeddings.word_embeddings
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.scratch):
-            return words(batch["input_ids"]), batch["attention_mask"].bool()
+    def read(self, captions: Sequence[str]) -> Tensor:
+        """What the frozen encoder makes of the captions, ``(N, width)``."""
+        new = [caption for caption in dict.fromkeys(captions) if caption not in self.memory]
+        if new:
+            self.memory |= zip(new, self.below[0].encode(new) if self.order else self._bags(new), strict=True)
+        return torch.stack([self.memory[caption] for caption in captions])
+
+    @torch.no_grad()
+    def _bags(self, captions: list[str]) -> Tensor:
+        encoder = self.below[0]
+        batch = encoder.tokenize(captions)
+        real = batch["attention_mask"][:, :, None]
+        words = encoder.model.get_input_embeddings()(batch["input_ids"])
+        return (words * real).sum(1) / real.sum(1)
 
     def forward(self, captions: Sequence[str]) -> Tensor:
-        x, real = self.read(captions)
-        x = self.enter(x)
-        if self.places is not None:
-            x = x + self.places[: x.shape[1]]
-        x = self.mix(x, src_key_padding_mask=~real) if self.order else self.mix(x)
-        x = (x * real[:, :, None]).sum(1) / real.sum(1, keepdim=True)
-        return self.head(x)
+        return self.layers(self.read(captions).to(self.layers[1].weight.device))
