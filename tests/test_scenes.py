@@ -20,7 +20,7 @@ def drawn(*things: Thing) -> torch.Tensor:
 def test_how_many_contents_there_are():
     assert len(scenes.groups()) == 4 * 24
     assert len(scenes.groups(trained=False)) == 4 * len(NEVER_TRAINED) == 24
-    assert len({colour for colour, _ in NEVER_TRAINED}) == 5
+    assert {colour for colour, _ in NEVER_TRAINED} == set(COLOURS)
     assert {shape for _, shape in NEVER_TRAINED} == set(SHAPES)
     assert len(set(CONTENTS)) == len(CONTENTS), "no content is both trained and tested"
     assert 0.15 < len(scenes.pairs(trained=False)) / len(scenes.pairs()) < 0.3
@@ -81,13 +81,13 @@ def test_a_scene_shows_its_content():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_covers_what_its_formula_says(shape):
-    """The darkened area in pixels, for a radius of 10; and a quarter turn leaves it."""
-    area = {"circle": 3.1416 * 9.5**2, "square": 17**2, "triangle": 3 * 3**0.5 * 5.5**2, "cross": 4 * 6.4 * 10 - 6.4**2,
-            "star": 145}[shape]  # fmt: skip
+    """The darkened area in pixels, for a radius of 8; and a quarter turn leaves it."""
+    area = {"circle": 3.1416 * 7.6**2, "square": 13.6**2, "triangle": 27**0.5 * 4.4**2, "cross": 2.15 * 8**2,
+            "star": 1.123 * (0.40 / 0.309 * 8) ** 2}[shape]  # fmt: skip
     for turn in (0.0, 90.0):
-        picture = drawn(Thing("black", shape, 24.0, 24.0, 10.0, turn))
+        picture = drawn(Thing("black", shape, 24.0, 24.0, 8.0, turn))
         dark = (picture.amax(0) < 0.45).sum().item()
-        assert dark == pytest.approx(area, rel=0.08)
+        assert dark == pytest.approx(area, rel=0.15)
 
 
 def test_a_triangle_points_up_and_a_thing_lies_where_it_should():
@@ -98,10 +98,39 @@ def test_a_triangle_points_up_and_a_thing_lies_where_it_should():
     assert widths[0] < widths[-1]
 
 
+def test_what_is_kept_for_the_test_is_kept_in_all_arrangements():
+    """Otherwise a model that has seen the mirror image alone is taught that the other cannot be."""
+
+    def words(pair):
+        return frozenset((pair.colour, pair.other_colour)), frozenset((pair.shape, pair.other_shape))
+
+    trained, kept = ({words(pair) for pair in scenes.pairs(trained=t)} for t in (True, False))
+    assert not trained & kept
+
+
+def test_batches_draw_from_every_album_and_number_the_contents():
+    albums = torch.arange(5.0).view(5, 1, 1, 1, 1).expand(5, 2, 3, 4, 4), torch.full((3, 4, 3, 4, 4), 9.0)
+    sample = scenes.batches(*albums, size=8)
+    pictures, numbers = sample(torch.Generator().manual_seed(0))
+    assert pictures.shape == (8, 3, 4, 4)
+    assert torch.equal(pictures[:4, 0, 0, 0], numbers[:4].float())
+    assert (pictures[4:] == 9).all()
+    assert ((numbers[4:] >= 5) & (numbers[4:] < 8)).all()
+    assert torch.equal(numbers, sample(torch.Generator().manual_seed(0))[1])
+
+
+def test_swapped_places_come_back():
+    for content in CONTENTS[::19]:
+        for caption in scenes.captions(content):
+            assert scenes.swap_places(scenes.swap_places(caption)) == caption
+    assert scenes.swap_places("a red star at the top and a blue cross at the bottom").split()[5] == "bottom"
+
+
 def test_pictures_are_the_same_everywhere():
     pictures = scenes.album(scenes.groups()[:5], 2, seed=3)
     assert pictures.shape == (5, 2, 3, 48, 48)
-    assert 0 <= pictures.min() and pictures.max() <= 1  # noqa: PT018
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
     assert torch.equal(pictures, scenes.album(scenes.groups()[:5], 2, seed=3))
     assert not torch.equal(pictures, scenes.album(scenes.groups()[:5], 2, seed=4))
     assert torch.allclose((pictures * 255).round() / 255, pictures)
@@ -129,4 +158,4 @@ def test_captions_by_hand_fit_their_pictures():
         assert named <= {thing.shape for thing in drawn}, caption
         for number, word in enumerate(("three", "four"), 3):
             assert word not in words or len(drawn) == number or "corners" in words, caption
-    assert all(5 <= t.radius <= 7 or t.radius >= 4.5 for row in rows["things"] for t in map(Thing.read, row))
+    assert all(5.5 <= t.radius <= 7 for row in rows["things"] for t in map(Thing.read, row))

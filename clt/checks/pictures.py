@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clt.checks._algorithm import Algorithm, Derivation, result
+from clt.checks._algorithm import Algorithm, Derivation, result, returned
 from clt.checks._common import (
     COSINE,
     REDUCTION,
@@ -43,8 +43,6 @@ def plain_masked_clip(image, text, same, *, temperature=0.07, wrong=frozenset())
     out = torch.zeros_like(own) if "nothing left out" in wrong else same & ~own
     if "the others left out" in wrong:
         out = ~same & ~own
-    if "positives too" in wrong:
-        out = same
     value = 0.0 if "set to 0" in wrong else -torch.inf
     masked = logits.masked_fill(out, value)
     there = masked.diagonal() - masked.logsumexp(1)
@@ -91,8 +89,6 @@ MASKED_CLIP_LOSS = Loss(
                 "`same` marks what has to go, except on the diagonal."),
         Mistake("rows masked only", "Only the direction from pictures to texts leaves the repeats out.",
                 "Mask the matrix once, before it is read along rows and along columns."),
-        Mistake("positives too", "The pair itself is left out, too: its own caption is the same as itself.",
-                "Keep the diagonal: same & ~eye."),
         Mistake("set to 0", "The logit is set to 0, and e⁰ = 1 still counts.", "Only −∞ leaves a candidate out."),
         Mistake("pictures only", "This is one direction: pictures look for captions.",
                 "Captions look for pictures as well: the same matrix, read along its columns."),
@@ -241,9 +237,16 @@ def plain_swap(caption, *, wrong=frozenset()):
     return words if "list" in wrong else found
 
 
+def words_of(answer, caption: str) -> dict[str, object]:
+    found = returned(answer(caption))
+    told = found.split() if isinstance(found, str) else found
+    return {"it returns a text": isinstance(found, str), "the words": tuple(told)}
+
+
 SWAP_COLOURS = Algorithm(
     reference=swap_colours,
     plain=plain_swap,
+    observe=words_of,
     cases=[
         case("“a red square left of a blue circle”", "a red square left of a blue circle"),
         case("“a green star on the left and a black cross on the right”",

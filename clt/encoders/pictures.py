@@ -58,8 +58,11 @@ class CaptionTower(nn.Module):
         self.below = [encoder.eval()]  # in a list, so that nothing of it is trained
         width = encoder.dimension
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(width, affine=False), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dimension, bias=False)
-        )  # fmt: skip
+            nn.BatchNorm1d(width, affine=False),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, dimension, bias=False),
+        )
 
     def read(self, captions: Sequence[str]) -> Tensor:
         """What the frozen encoder makes of the captions, ``(N, width)``."""

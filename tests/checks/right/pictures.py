@@ -34,8 +34,8 @@ def masked_clip_loss__loops(image, text, same, *, temperature=0.07):
 
 
 def zero_shot__plain(images, prompts):
-    classes = F.normalize(F.normalize(prompts, dim=-1).mean(dim=1), dim=-1)
-    return F.normalize(images, dim=-1) @ classes.T
+    classes = F.normalize(F.normalize(prompts, dim=2).mean(dim=1), dim=1)
+    return F.normalize(images, dim=1) @ classes.T
 
 
 def zero_shot__sum(images, prompts):
