@@ -194,8 +194,8 @@ def draw(scenes: Sequence[Sequence[Thing]], seed: int = 0) -> "Tensor":
 
     generator = torch.Generator().manual_seed(seed)
     n = len(scenes)
-    pictures = 0.80 + 0.18 * torch.rand(n, 3, 1, 1, generator=generator)
-    pictures = pictures + 0.02 * torch.randn(n, 3, SIZE, SIZE, generator=generator)
+    ground = 0.80 + 0.18 * torch.rand(n, 3, 1, 1, generator=generator)
+    pictures = torch.randn(n, 3, SIZE, SIZE, generator=generator).mul_(0.02).add_(ground)  # in place: there are many
     slots = max(map(len, scenes))
     moved = 0.06 * torch.randn(n, slots, 3, generator=generator)
     for slot in range(slots):
@@ -204,9 +204,9 @@ def draw(scenes: Sequence[Sequence[Thing]], seed: int = 0) -> "Tensor":
         paint = torch.tensor([COLOURS[thing.colour] for thing in things]) + moved[rows, slot]
         cover, down, across = _cover(things)
         patch = torch.tensor(rows)[:, None, None], slice(None), down[:, :, None], across[:, None, :]
-        ground, cover = pictures[patch], cover[..., None]  # (T, 20, 20, 3): the slice goes last
-        pictures[patch] = ground * (1 - cover) + paint[:, None, None] * cover
-    return (pictures.clamp(0, 1) * 255).round() / 255
+        below, cover = pictures[patch], cover[..., None]  # (T, 20, 20, 3): the slice goes last
+        pictures[patch] = below * (1 - cover) + paint[:, None, None] * cover
+    return pictures.clamp_(0, 1).mul_(255).round_().div_(255)
 
 
 def album(contents: Sequence[Group | Pair], copies: int, seed: int) -> "Tensor":
