@@ -190,20 +190,21 @@ def gallery(rows: Mapping[str, Sequence], *, marked: Mapping[str, Sequence[bool]
     """
     marked = marked or {}
     many, height = max(map(len, rows.values())), -(-len(rows) // columns)
-    figure = plt.figure(figsize=(columns * (0.095 * width + 0.95 * many), 0.98 * height + 0.3 * bool(title)))
+    figure = plt.figure(figsize=(columns * (0.085 * width + 0.72 * many), 0.76 * height + 0.3 * bool(title)))
     grid = figure.add_gridspec(height, columns * (many + 1), width_ratios=columns * [0.1 * width, *[1] * many])
     told = []
     for place, (text, pictures) in enumerate(rows.items()):
         row, left = place % height, place // height * (many + 1)
         ax = figure.add_subplot(grid[row, left])
-        ax.text(1, 0.5, textwrap.fill(text, width), ha="right", va="center", fontsize=9, transform=ax.transAxes)
+        ax.text(1, 0.5, textwrap.fill(text, width), ha="right", va="center", fontsize=8, transform=ax.transAxes)
         ax.axis("off")
         frames = marked.get(text, [False] * len(pictures))
         for k, (picture, framed) in enumerate(zip(pictures, frames, strict=True)):
             ax = figure.add_subplot(grid[row, left + 1 + k])
-            ax.imshow(np.moveaxis(np.asarray(picture), 0, -1), interpolation="nearest")
+            few = np.round(24 * np.asarray(picture)) / 24  # with fewer levels than noise has, a notebook stays small
+            ax.imshow(np.moveaxis(few, 0, -1), interpolation="nearest")
             ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(visible=framed, linewidth=4, color="black")
+            ax.spines[:].set(visible=framed, linewidth=3, color="black")
         found = [str(k + 1) for k, framed in enumerate(frames) if framed]
         told.append(f"{text}: {len(pictures)} pictures" + (f", number {', '.join(found)} framed" if found else ""))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -213,7 +214,7 @@ def gallery(rows: Mapping[str, Sequence], *, marked: Mapping[str, Sequence[bool]
 def similarity_image(matrix, *, xlabel: str, ylabel: str, title: str = "", ax: Axes | None = None) -> Axes:
     """A matrix that is too large for numbers in its cells, as an image; how its diagonal stands out is told."""
     matrix = np.asarray(matrix)
-    ax = _axes(ax, figsize=(4.4, 3.8))
+    ax = _axes(ax, figsize=(3.8, 3.2))
     ax.get_figure().colorbar(ax.imshow(matrix, cmap="viridis", interpolation="nearest"), ax=ax, shrink=0.8)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
