@@ -9,6 +9,7 @@ import hashlib
 import html
 import io
 import json
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -173,6 +174,53 @@ def heat_map(matrix, labels: Sequence, *, title: str = "", ax: Axes | None = Non
         f"{title}: heat map of {len(matrix)} by {len(matrix)} values; on the diagonal {number(np.diag(matrix).mean())} "
         f"on average, elsewhere {number(off.mean())}, from {number(off.min())} to {number(off.max())}.",
     )
+    return ax
+
+
+def gallery(rows: Mapping[str, Sequence], *, marked: Mapping[str, Sequence[bool]] | None = None, title: str = "",
+            width: int = 30, columns: int = 1) -> Figure:  # fmt: skip
+    """Rows of small pictures, each row with its text at the left.
+
+    Args:
+        rows: ``{text: pictures}``, each picture ``(3, H, W)`` from 0 to 1.
+        marked: ``{text: for each of its pictures, whether to frame it}``: where the right one is.
+        title: above all.
+        width: letters in a line of the text.
+        columns: rows stand in so many columns, side by side.
+    """
+    marked = marked or {}
+    many, height = max(map(len, rows.values())), -(-len(rows) // columns)
+    figure = plt.figure(figsize=(columns * (0.085 * width + 0.72 * many), 0.76 * height + 0.3 * bool(title)))
+    grid = figure.add_gridspec(height, columns * (many + 1), width_ratios=columns * [0.1 * width, *[1] * many])
+    told = []
+    for place, (text, pictures) in enumerate(rows.items()):
+        row, left = place % height, place // height * (many + 1)
+        ax = figure.add_subplot(grid[row, left])
+        ax.text(1, 0.5, textwrap.fill(text, width), ha="right", va="center", fontsize=8, transform=ax.transAxes)
+        ax.axis("off")
+        frames = marked.get(text, [False] * len(pictures))
+        for k, (picture, framed) in enumerate(zip(pictures, frames, strict=True)):
+            ax = figure.add_subplot(grid[row, left + 1 + k])
+            few = np.round(24 * np.asarray(picture)) / 24  # with fewer levels than noise has, a notebook stays small
+            ax.imshow(np.moveaxis(few, 0, -1), interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=framed, linewidth=3, color="black")
+        found = [str(k + 1) for k, framed in enumerate(frames) if framed]
+        told.append(f"{text}: {len(pictures)} pictures" + (f", number {', '.join(found)} framed" if found else ""))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return describe(figure, f"{title}: rows of small pictures. {'; '.join(told)}.")
+
+
+def similarity_image(matrix, *, xlabel: str, ylabel: str, title: str = "", ax: Axes | None = None) -> Axes:
+    """A matrix that is too large for numbers in its cells, as an image; how its diagonal stands out is told."""
+    matrix = np.asarray(matrix)
+    ax = _axes(ax, figsize=(3.8, 3.2))
+    ax.get_figure().colorbar(ax.imshow(matrix, cmap="viridis", interpolation="nearest"), ax=ax, shrink=0.8)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    own, rest = np.diag(matrix).mean(), matrix[~np.eye(len(matrix), dtype=bool)].mean()
+    _extend(ax, f"{title}: image of {len(matrix)} by {len(matrix)} similarities; on the diagonal {number(own)} on "
+                f"average, elsewhere {number(rest)}.")  # fmt: skip
     return ax
 
 

@@ -459,6 +459,36 @@ def test_image_encoder():
     assert 10_000 < sum(p.numel() for p in ImageEncoder(32).parameters()) < 14_000, "as its docstring says"
 
 
+def test_a_picture_tower_looks_at_each_picture_alone():
+    tower = encoders.PictureTower(7).eval()
+    pictures = torch.rand(3, 3, 48, 48)
+    assert tower.features(pictures).shape == (3, 128)
+    assert tower(pictures).shape == (3, 7)
+    torch.testing.assert_close(tower(pictures)[1], tower(pictures[1:2])[0])
+
+
+CAPTIONS = ["the cat on the mat", "the mat on the cat", "a dog"]
+
+
+@pytest.mark.parametrize("order", [True, False])
+def test_a_caption_tower_trains_nothing_of_its_encoder(tiny_folder, order):
+    encoder, memory = SentenceEncoder.load(tiny_folder), {}
+    before = copy.deepcopy(encoder.state_dict())
+    tower = encoders.CaptionTower(encoder, 7, order=order, memory=memory).eval()
+    together, alone = tower(CAPTIONS), torch.cat([tower([caption]) for caption in CAPTIONS])
+    assert together.shape == (3, 7)
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)  # padding has no say
+    assert list(memory) == CAPTIONS, "each is read once"
+    together.sum().backward()
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in tower.parameters())
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+    apart = (together[0] - together[1]).abs().max().item()
+    assert (apart > 1e-5) == order, "a bag of words cannot tell the two apart"
+    if order:
+        torch.testing.assert_close(tower.read(CAPTIONS), encoder.encode(CAPTIONS))
+
+
 def test_the_embedded_encoder_has_berts_illness():
     """``clt-mini`` loads by its name, and unrelated sentences lie close together: what the course is there to cure."""
     from clt.metrics import anisotropy

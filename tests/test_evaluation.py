@@ -285,3 +285,17 @@ def test_readings_are_unit_vectors_under_dropout_and_leave_the_encoder_as_for_sc
     again = [encoder(batch) for _ in range(3)]
     assert torch.allclose(found[1, 2], again[2][1] / again[2][1].norm(), atol=1e-6)
     assert len({tuple(row.tolist()) for row in found[0]}) == 3, "each reading has other zeros"
+
+
+def test_across_two_clouds_that_lie_apart():
+    z = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    shift = torch.zeros(8)
+    shift[0] = 10.0
+    found = evaluation.across(z + shift, z - shift)
+    assert found["gap"] == pytest.approx(1.9, abs=0.1)
+    assert found["told apart"] == 100
+    assert found["moved"] > 90
+    same = evaluation.across(z, z)
+    assert same["gap"] == 0
+    assert same["moved"] == 100
+    assert same["told apart"] < 70

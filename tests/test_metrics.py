@@ -313,3 +313,25 @@ def test_the_plane_of_classes_shows_where_their_centres_differ():
         metrics.class_plane(x, y % 2, x)
     with pytest.raises(ValueError, match="labels"):
         metrics.class_plane(x, y[1:], x)
+
+
+def test_modality_gap_is_that_of_the_paper_and_shifting_closes_it():
+    """Values on the closed-form input, by the formula of Liang et al. (2022), section 4.2."""
+    x, y = (z / z.norm(dim=1, keepdim=True) for z in (official(1), official(2)))
+    gap = metrics.modality_gap(5 * x, y)
+    assert gap.shape == (5,)
+    assert gap.norm().item() == approx(0.11667841265449926, rel=1e-12)
+    for share, value in {0.25: 0.07674513527844505, 0.5: 0.04015033653509569, -0.5: 0.19824229525223952}.items():
+        assert metrics.modality_gap(x - share * gap, y + share * gap).norm().item() == approx(value, rel=1e-12)
+    for wrong in ((x, y[:0]), (x[0], y), (x[:, :2], y)):
+        with pytest.raises(ValueError, match="expected"):
+            metrics.modality_gap(*wrong)
+
+
+def test_median_rank_counts_the_first_relevant_document():
+    scores = torch.tensor([[0.9, 0.5, 0.1], [0.9, 0.5, 0.1], [0.9, 0.5, 0.1]])
+    assert metrics.median_rank(scores, torch.eye(3)) == 2
+    assert metrics.median_rank(scores[:2], torch.eye(3)[:2]) == 1.5
+    assert metrics.median_rank(scores[:1], torch.tensor([[0, 1, 1]])) == 2
+    with pytest.raises(ValueError, match="1 of 2"):
+        metrics.median_rank(scores[:2], torch.tensor([[0, 0, 0], [0, 1, 0]]))

@@ -23,6 +23,9 @@ def drawings():
         "heat_map": lambda ax: plots.heat_map(np.eye(4), "abcd", title="Cosines", ax=ax),
         "curves": lambda ax: plots.curves({"one": [3, 2, 1], "two": [3, 3, 3]}, ylabel="loss", title="Run", ax=ax),
         "steps_on_circle": lambda ax: plots.steps_on_circle(np.eye(2), -np.eye(2), "ab", title="Step", ax=ax),
+        "similarity_image": lambda ax: plots.similarity_image(
+            rng.random((20, 20)), xlabel="captions", ylabel="pictures", title="All pairs", ax=ax
+        ),
         "seeds": lambda ax: plots.seeds({"one": [0.1, 0.2], "two": [0.3, 0.4]}, xlabel="accuracy", title="Runs", ax=ax),
     }
 
@@ -192,3 +195,14 @@ def test_cosines_of_classes_are_those_of_different_rows():
             for ax in figure.axes[:2]:
                 assert ax.images[0].get_array()[a, b] == pytest.approx(np.mean(pairs))
     assert "3 by 3 classes: before" in figure.alt
+
+
+def test_a_gallery_shows_each_row_and_frames_what_is_right():
+    rng = np.random.default_rng(0)
+    rows = {"a red circle": rng.random((3, 3, 8, 8)), "two stars": rng.random((3, 3, 8, 8))}
+    figure = plots.gallery(rows, marked={"two stars": [False, True, False]}, title="Found")
+    assert "a red circle: 3 pictures; two stars: 3 pictures, number 2 framed" in figure.alt
+    pictures = [ax for ax in figure.axes if ax.images]
+    assert len(pictures) == 6
+    framed = [all(spine.get_visible() for spine in ax.spines.values()) for ax in pictures]
+    assert framed == [False] * 4 + [True, False]

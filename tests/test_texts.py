@@ -28,6 +28,7 @@ SETS = {
     "everyday": ("csv", (6000,), ("text",), ("kind",)),
     "passages": ("csv", (300, 50, 150), ("passage",), ("id", "topic")),
     "questions": ("jsonl", (600, 100, 300), ("question",), ("kind", "topic", "answers")),
+    "scenes": ("jsonl", (100,), ("caption",), ("things",)),
 }
 
 # the word a label is named by, in every form that would give the label away
@@ -68,6 +69,8 @@ LABEL_WORDS = {
 
 
 def splits(name):
+    if name == "scenes":  # nothing is learned from these
+        return ("test",)
     return SPLITS[: len(SETS[name][1])]
 
 
@@ -168,7 +171,7 @@ def test_no_near_duplicate_across_splits(name, one, other):
 def test_no_set_is_trained_on_what_another_holds_out(name, split):
     """One course trains on `nli` and tests on `sts`: the splits have to hold between the sets as well."""
     held_out = texts(name, split)
-    for other in SETS:
+    for other in (other for other in SETS if "train" in splits(other)):
         trained_on = texts(other, "train")
         assert [(trained_on[i], held_out[j]) for i, j in near(trained_on, held_out)] == [], f"{other}/train"
 

@@ -67,6 +67,8 @@ EMBEDDED = (
          ("id", "topic", "passage"), "csv"),
     _own("questions", "1,000 questions, two for each passage, and which passages answer them or are related",
          ("question", "kind", "topic", "answers"), "jsonl"),
+    _own("scenes", "100 captions written by hand for pictures of coloured shapes, and what to draw for each",
+         ("caption", "things"), "jsonl", ("test",)),
 )  # fmt: skip
 
 PUBLIC = (

@@ -2,9 +2,13 @@
 
 from clt.encoders.dropout import set_dropout
 from clt.encoders.images import ImageEncoder
+from clt.encoders.pictures import CaptionTower, PictureTower
 from clt.encoders.pooled import POOLINGS
 from clt.encoders.sentence import SentenceEncoder
 from clt.encoders.three import M3Encoder
 from clt.encoders.upper import UpperLayers
 
-__all__ = ["POOLINGS", "ImageEncoder", "M3Encoder", "SentenceEncoder", "UpperLayers", "set_dropout"]
+__all__ = [
+    "POOLINGS", "CaptionTower", "ImageEncoder", "M3Encoder", "PictureTower", "SentenceEncoder", "UpperLayers",
+    "set_dropout",
+]  # fmt: skip

@@ -83,7 +83,7 @@ def info_nce_loss(
     options = {"temperature": temperature, "reduction": reduction, "gather": gather}
     if negatives is None and log_frequency is None:
         key, start = gather_rows(positive, gather)
-        return one_positive(query, key, _places(query, start), cosine=cosine, **options)
+        return one_positive(query, key, places(query, start), cosine=cosine, **options)
     if cosine:
         query, positive = normalize(query), normalize(positive)
         negatives = None if negatives is None else normalize(negatives)
@@ -103,10 +103,10 @@ def info_nce_loss(
         shared = torch.cat([shared, log_weights[:, None]], dim=1)
     key, start = gather_rows(positive, gather)
     key = key if shared is None else torch.cat([key, gather_rows(shared, gather)[0]])
-    return one_positive(query, key, _places(query, start), extra=extra, unit=cosine and not shifted, **options)
+    return one_positive(query, key, places(query, start), extra=extra, unit=cosine and not shifted, **options)
 
 
-def _places(query: Tensor, start: int) -> Tensor:
+def places(query: Tensor, start: int) -> Tensor:
     """Which of all processes' positives belongs to each query of this one."""
     return torch.arange(start, start + len(query), device=query.device)
 

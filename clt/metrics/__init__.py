@@ -1,7 +1,7 @@
 """How good is a representation? Its geometry on the sphere, and what a simple model can do with it."""
 
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
-from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, uniformity
+from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, modality_gap, uniformity
 from clt.metrics.information import (
     dv_bound,
     gaussian_scores,
@@ -12,7 +12,7 @@ from clt.metrics.information import (
     tuned_bound,
 )
 from clt.metrics.maps import knn_accuracy, trustworthiness
-from clt.metrics.retrieval import ndcg, recall, reciprocal_rank
+from clt.metrics.retrieval import median_rank, ndcg, recall, reciprocal_rank
 
 __all__ = [
     "against_strangers",
@@ -24,7 +24,9 @@ __all__ = [
     "info_nce_bound",
     "knn_accuracy",
     "linear_probe",
+    "median_rank",
     "mine_bound",
+    "modality_gap",
     "ndcg",
     "nearest_neighbor",
     "nwj_bound",

@@ -107,6 +107,28 @@ def against_strangers(x: Tensor, y: Tensor) -> Tensor:
     return (1 - pairs) / (1 - anisotropy(x))
 
 
+@full_precision
+def modality_gap(x: Tensor, y: Tensor) -> Tensor:
+    r"""From the middle of one cloud to the middle of the other: how far pictures lie from texts as a whole.
+
+    .. math:: \Delta = \frac1N \sum_i \hat x_i - \frac1M \sum_j \hat y_j
+
+    Args:
+        x, y: ``(N, D)`` and ``(M, D)``; normalised here.
+
+    Returns:
+        The vector Δ, ``(D,)``; its length, from 0 to 2, is the gap.
+
+    Raises:
+        ValueError: if a cloud is empty or no matrix, or their widths differ.
+
+    Source: Liang et al. (2022), Mind the gap, section 4.2.
+    """
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
+        raise ValueError(f"expected (N, D) and (M, D) with N, M > 0, got {tuple(x.shape)} and {tuple(y.shape)}")
+    return normalize(x).mean(0) - normalize(y).mean(0)
+
+
 def _at_least_two(x: Tensor) -> None:
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected an (N, D) tensor with N of at least 2, got {tuple(x.shape)}")

@@ -63,6 +63,21 @@ def recall(scores: Tensor, relevance: Tensor, k: int) -> float:
     return (ranked[:, :k].sum(1).double() / ranked.sum(1).clamp_min(1)).mean().item()
 
 
+def median_rank(scores: Tensor, relevance: Tensor) -> float:
+    r"""The rank of the first relevant document, for the query in the middle: half of all queries do better.
+
+    Arguments and errors as for :func:`ndcg`; any grade above 0 is relevant, and 1 is the best rank. For an even number
+    of queries it is the mean of the two in the middle.
+
+    Raises:
+        ValueError: also if a query has no relevant document.
+    """
+    found = _ranked(scores, relevance, 1) > 0
+    if not found.any(1).all():
+        raise ValueError(f"{int((~found.any(1)).sum())} of {len(found)} queries have no relevant document")
+    return (found.long().argmax(1) + 1).double().quantile(0.5).item()
+
+
 def _ranked(scores: Tensor, relevance: Tensor, k: int) -> Tensor:
     """Each query's grades, the best score first; of equal scores the later column."""
     if scores.dim() != 2 or scores.shape != relevance.shape or not scores.numel():

@@ -45,6 +45,9 @@ EQUIVALENT = {
     "bm25": {
         "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
     },
+    "zero_shot": {
+        "line 2: F.normalize(prompts, dim=2).mean(dim=1) → F.normalize(prompts, dim=2).sum(dim=1)": "it is normalised",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",

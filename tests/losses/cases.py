@@ -127,6 +127,12 @@ CASES = [
         tiled=False,
     ),
     Case(
+        "clip",
+        lambda a, b, **o: losses.clip_loss(a, b, temperature=0.2, **o),
+        lambda a, b: slow.clip(a, b, temperature=0.2),
+        (ROWS, ROWS),
+    ),
+    Case(
         "simcse",
         lambda a, p, **o: losses.simcse_loss(a, p, temperature=0.1, **o),
         lambda a, p: slow.simcse(a, p, temperature=0.1),

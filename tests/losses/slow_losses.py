@@ -41,6 +41,17 @@ def info_nce(query, positive, negatives=None, weights=None, *, temperature, simi
     return rows
 
 
+def clip(left, right, *, temperature):
+    """Rows and columns of one matrix."""
+    n = len(left)
+    s = [[torch.exp(cosine(x, y) / temperature) for y in right] for x in left]
+    rows = []
+    for i in range(n):
+        row, column = sum(s[i][j] for j in range(n)), sum(s[j][i] for j in range(n))
+        rows.append(-(torch.log(s[i][i] / row) + torch.log(s[i][i] / column)) / 2)
+    return rows
+
+
 def distillation(student, teacher):
     rows = []
     for s, t in zip(student, teacher.detach(), strict=True):

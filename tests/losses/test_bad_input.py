@@ -26,6 +26,7 @@ TEMPERATURES = [
     lambda t: losses.hard_negative_loss(X, X, temperature=t),
     lambda t: losses.decoupled_loss(X, X, temperature=t),
     lambda t: losses.sigmoid_loss(X, X, temperature=t),
+    lambda t: losses.clip_loss(X, X, temperature=t),
     lambda t: losses.guided_info_nce_loss(X, X, X, X, temperature=t),
 ]
 
@@ -43,6 +44,7 @@ TWO_OF_A_SHAPE = [
     losses.hard_negative_loss,
     losses.decoupled_loss,
     losses.sigmoid_loss,
+    losses.clip_loss,
     lambda a, b: losses.guided_info_nce_loss(a, b, X, X),
 ]
 

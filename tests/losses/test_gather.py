@@ -40,6 +40,7 @@ LOSSES = {
     "info_nce, own": lambda f, b, **o: losses.info_nce_loss(
         f(b["x"]), f(b["y"]), f(b["z"])[:, None], b["w"][:, None], **o
     ),
+    "clip": lambda f, b, **o: losses.clip_loss(f(b["x"]), f(b["y"]), **o),
     "simcse": lambda f, b, **o: losses.simcse_loss(f(b["x"]), f(b["y"]), **o),
     "simcse, hard": lambda f, b, **o: losses.simcse_loss(f(b["x"]), f(b["y"]), f(b["z"]), hard_negative_weight=2, **o),
     "sup_con": lambda f, b, **o: losses.sup_con_loss(f(b["x"]), b["labels"], **o),  # lone anchors in either process

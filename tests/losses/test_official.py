@@ -183,14 +183,28 @@ FIGURES = {
         [0.1423716480584081],
         [-0.05246177483848835, -0.07483620716216456, -0.025423710779909507, 0.0259112635565261, 0.023981165518954465],
     ),
-    "openai/CLIP, scale 1/0.07: the mean of two directions": (
-        lambda o, a, b: (losses.info_nce_loss(a, b) + losses.info_nce_loss(b, a)) / 2,
+    "openai/CLIP, scale 1/0.07": (
+        lambda o, a, b: losses.clip_loss(a, b),
         ("z1", "z2"),
         0.2607537270462008,
         [0.5623637914182973, 0.6262494007889781],
         [-0.16525263888596695, -0.2457443572806939, -0.08131980891108084, 0.08921530800865154, 0.07561916052896006],
     ),
 }
+
+
+def test_clip_loss_is_that_of_open_clip_at_its_largest_scale(official, path):
+    """At scale 100: value, both directions, gradient norms; and what the log of the scale gets at 1/0.07."""
+    views = [official[name].clone().requires_grad_() for name in ("z1", "z2")]
+    loss = losses.clip_loss(*views, temperature=0.01)
+    assert loss.item() == pytest.approx(0.5189505761359201, rel=1e-11)
+    there, back = (losses.info_nce_loss(*order, temperature=0.01).item() for order in (views, views[::-1]))
+    assert (there, back) == pytest.approx((0.6381168732188611, 0.3997842790529793), rel=1e-11)
+    norms = [gradient.norm().item() for gradient in torch.autograd.grad(loss, views)]
+    assert norms == pytest.approx([4.319239909495454, 5.05623185619981], rel=1e-10)
+    log_scale = torch.tensor(1 / 0.07, dtype=torch.float64).log().requires_grad_()
+    (to_scale,) = torch.autograd.grad(losses.clip_loss(*views, temperature=1 / log_scale.exp()), log_scale)
+    assert to_scale.item() == pytest.approx(-0.09314658525439393, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", FIGURES)
