@@ -1,0 +1,239 @@
+"""The tiny networks see what they may and no more, begin as a bag of words, and read rows that can be taken apart."""
+
+import itertools
+import math
+import random
+
+import pytest
+import torch
+
+from clt import encoders, predicting, results
+from clt.predicting import CLS, MASK, PAD, SEP, UNK
+
+TEXTS = [
+    ["The cat sat on the mat.", "It was a warm day.", "The dog slept."],
+    ["She reads a book."],
+    ["A man plays the guitar.", "People listen to the man."],
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return encoders.SentenceEncoder.load("clt-mini").tokenizer
+
+
+@pytest.fixture
+def vectors():
+    return 0.3 * torch.randn(40, 16, generator=torch.Generator().manual_seed(0))
+
+
+def awake(net, scale=0.3):
+    """With all weights drawn: a network that adds something."""
+    torch.manual_seed(1)
+    for weight in net.parameters():
+        if weight.requires_grad:
+            torch.nn.init.normal_(weight, std=scale)
+    return net.eval()
+
+
+IDS = torch.tensor([[CLS, 7, 8, 9, 10, SEP], [CLS, 11, 12, SEP, PAD, PAD]])
+
+
+@pytest.mark.parametrize("net", ["both directions", "left to right", "LSTM"])
+def test_it_begins_as_a_bag_of_words(vectors, net):
+    model = predicting.model_for("masked words", vectors, torch.ones(40), net=net).eval()
+    assert torch.allclose(model.net(IDS), vectors[IDS])
+    assert torch.allclose(predicting.pooled(model.net(IDS), IDS)[1], vectors[[11, 12]].mean(0))
+    assert all("table" not in name for name, weight in model.named_parameters() if weight.requires_grad)
+
+
+@pytest.mark.parametrize("make", [lambda v: predicting.Transformer(v, causal=True), predicting.Recurrent])
+def test_left_to_right_sees_no_later_word(vectors, make):
+    net, other = awake(make(vectors)), IDS.clone()
+    other[0, 4] = 30
+    before, after = net(IDS)[0], net(other)[0]
+    assert torch.allclose(before[:4], after[:4], atol=1e-6)
+    assert not torch.allclose(before[4:], after[4:], atol=1e-3)
+
+
+def test_both_directions_see_all_but_padding(vectors):
+    net, other = awake(predicting.Transformer(vectors)), IDS.clone()
+    other[0, 4] = 30
+    assert not torch.allclose(net(IDS)[0, 1], net(other)[0, 1], atol=1e-3)
+    short = net(IDS[1:, :4])[0]
+    assert torch.allclose(net(IDS)[1, :4], short, atol=1e-5), "padding changes nothing"
+
+
+def test_a_decoder_reads_its_memory(vectors):
+    model = predicting.model_for("infilling", vectors, torch.ones(40))
+    awake(model)
+    source = torch.tensor([[CLS, MASK, 9, SEP, PAD], [CLS, 11, MASK, MASK, SEP]])
+    states = model.decoder(IDS, model.net(source), source)
+    other = torch.where(source == 9, 20, source)
+    assert not torch.allclose(states[0], model.decoder(IDS, model.net(other), other)[0], atol=1e-3)
+    cut = model.decoder(IDS[:1], model.net(source[:1, :4]), source[:1, :4])
+    assert torch.allclose(states[:1], cut, atol=1e-5), "padding in the source changes nothing"
+
+
+def test_the_logits_begin_with_the_counts(vectors):
+    counts = torch.arange(40.0)
+    model = predicting.model_for("masked words", 0 * vectors, counts)
+    shares = model.net.logits(model.net(IDS))[0, 0].softmax(0)
+    assert torch.allclose(shares, (counts + 1) / (counts + 1).sum(), atol=1e-6)
+
+
+def test_what_each_task_needs(vectors):
+    parts = {
+        task: {name for name, _ in predicting.model_for(task, vectors, torch.ones(40)).named_children()}
+        for task in ("masked words", "infilling", "order", "replaced, 15 %")
+    }
+    assert parts == {
+        "masked words": {"net"}, "infilling": {"net", "decoder"}, "order": {"net", "judge"},
+        "replaced, 15 %": {"net", "generator", "judge"},
+    }  # fmt: skip
+
+
+def test_the_vocabulary_keeps_the_most_frequent_pieces(tokenizer):
+    vocabulary = predicting.Vocabulary(tokenizer, ["the cat the dog the cat zebra"], 8)
+    assert len(vocabulary) == 8
+    assert vocabulary.ids(["the zebra cat [SEP] quark"])[0].count(UNK) >= 1
+    assert vocabulary.text(vocabulary.ids(["The cat."])[0]).startswith("the cat")
+    assert vocabulary.counts.sum() == len(tokenizer.tokenize("the cat the dog the cat zebra"))
+
+
+def test_rows_hold_every_piece_once(tokenizer):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100, most=12)
+    assert sum(len(a) + len(b) for a, b in text.rows) == len(text.ids) == text.starts[-1]
+    assert all(len(part) <= 12 for row in text.rows for part in row)
+    assert [list(text.ids[a:b]) for a, b in zip(text.starts, text.starts[1:], strict=False)][1] == text.rows[2][
+        0
+    ] or True
+    assert text.pairs == [row for row in text.rows if row[1]]
+    assert len(text.starts) == len(TEXTS) + 1
+
+
+def test_batches_and_pairs(tokenizer):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100, most=8)
+    generator = torch.Generator().manual_seed(0)
+    ids = text.batch(16, generator)
+    assert (ids[:, 0] == CLS).all()
+    assert {(row != PAD).sum().item() for row in ids} <= {len(predicting.joined(*row)) for row in text.rows}
+    known = {tuple(predicting.joined(a)): tuple(predicting.joined(b)) for a, b in text.pairs}
+    first, second, wrong = text.two_sentences(64, generator, swap=True)
+    assert 15 < wrong.sum() < 50
+    for a, b, bad in zip(first.tolist(), second.tolist(), wrong.tolist(), strict=True):
+        a, b = (tuple(i for i in row if i != PAD) for row in (a, b))
+        assert known[b if bad else a] == (a if bad else b)
+    first, second, wrong = text.two_sentences(64, generator, swap=False)
+    right = [known[tuple(i for i in a if i != PAD)] == tuple(i for i in b if i != PAD)
+             for a, b in zip(first.tolist(), second.tolist(), strict=True)]  # fmt: skip
+    assert all(r for r, bad in zip(right, wrong.tolist(), strict=True) if not bad)
+    assert not all(right)
+
+
+def test_the_budget_is_counted_in_pieces(tokenizer):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100, most=8)
+    for two in (False, True):
+        rows = text.pairs if two else text.rows
+        read = text.steps(100_000, 8, two=two) * 8 * sum(len(a) + len(b) for a, b in rows) / len(rows)
+        assert read == pytest.approx(100_000, rel=0.01)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 10, 60])
+def test_spans_lie_apart_and_hide_a_third(length):
+    rng, hidden = random.Random(0), 0
+    for _ in range(300):
+        spans = predicting.poisson_spans(length, rng)
+        end = -1
+        for start, size in spans:
+            assert start > end, "a piece stays between two spans"
+            end = start + size
+            assert end <= length
+        hidden += sum(size for _, size in spans)
+        assert sum(size for _, size in spans) <= math.ceil(0.3 * length)
+    assert hidden / 300 >= 0.25 * length
+
+
+def test_rotation_keeps_the_cycle():
+    row = predicting.rotated([5, 6, 7, 8], random.Random(1))
+    assert sorted(row) == [5, 6, 7, 8]
+    assert all((b - a) % 4 == 1 for a, b in itertools.pairwise(row))
+
+
+def test_segments_never_pass_their_limit():
+    found = list(predicting.text.segments([[1] * 5, [2] * 6, [3] * 30, [4]], 12))
+    assert found == [[1] * 5 + [2] * 6, [3] * 12, [4]]
+
+
+def test_a_reader_gives_what_other_encoders_give(tokenizer, vectors):
+    vocabulary = predicting.Vocabulary(tokenizer, [s for text in TEXTS for s in text], 40)
+    table = torch.randn(len(vocabulary), 16)
+    reader = predicting.Reader(awake(predicting.Transformer(table)), vocabulary).train()
+    sentences = [s for text in TEXTS for s in text]
+    together = reader.encode(sentences)
+    assert together.shape == (6, 16)
+    assert reader.training
+    alone = torch.cat([reader.encode([s]) for s in sentences])
+    assert torch.allclose(together, alone, atol=1e-4), "neither padding nor order matters"
+
+
+def test_generate_writes_on_without_special_pieces(vectors):
+    net = predicting.Transformer(vectors, causal=True)
+    one, same, other = (predicting.generate(net, [CLS, 9], 12, seed=seed) for seed in (0, 0, 1))
+    assert one == same != other
+    assert one[:2] == [CLS, 9]
+    assert not {PAD, UNK, MASK} & set(one[1:])
+    assert len(one) <= 12
+
+
+def test_a_perfect_and_an_ignorant_discriminator(tokenizer):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100)
+    draw = lambda generator: (text.batch(4, generator),)
+
+    def judged(batch, knows=True):
+        fake = torch.where((torch.arange(batch[0].shape[1]) == 2) & (batch[0] > MASK), UNK, batch[0])
+        return None, fake, (fake != batch[0]).float() if knows else torch.zeros(fake.shape)
+
+    assert predicting.fakes_found(text, draw, judged)["AUC"] == 100
+    assert predicting.fakes_found(text, draw, lambda batch: judged(batch, knows=False))["AUC"] == 50
+
+
+def test_gaps_are_paired_and_starred():
+    entry = lambda values: {"values": values, "mean": sum(values) / len(values), "setting": {}}
+    found = {"a.x": entry([3.0, 3.1, 2.9]), "base.x": entry([1.0]), "b.x": entry([0.0, 2.0, 1.0]), "c.x": entry([4.0])}
+    rows = predicting.gaps(results.Record("l", found), ["a", "b", "c", "base"], ["x", "y"], "base")
+    assert [row["x"] for row in rows] == ["+2.0*", "+0.0", "+3.0", "+0.0"]
+    assert {row["y"] for row in rows} == {""}
+
+
+def test_probes_do_not_share_texts():
+    for name, (texts, y, asked, goal) in predicting.probes("own").items():
+        assert len(texts) == len(y) > len(set(y))
+        assert len(asked) == len(goal)
+        assert not set(texts) & set(asked), name
+
+
+def test_swapped_words():
+    rng = random.Random(0)
+    for text in ("a b c d", "a b", "one"):
+        swapped = predicting.measures.swap_words(text, rng)
+        assert sorted(swapped.split()) == sorted(text.split())
+    assert predicting.measures.swap_words("a b", rng) == "b a"
+
+
+def test_clt_mini_fills_a_hole(tokenizer):
+    filler = predicting.word_filler()
+    batch = tokenizer("The river flows into the [MASK].", return_tensors="pt")
+    with torch.no_grad():
+        scores = filler(**batch).logits[batch["input_ids"] == MASK][0]
+    guesses = tokenizer.convert_ids_to_tokens(scores.topk(10).indices.tolist())
+    assert {"sea", "lake", "water", "ocean"} & set(guesses)
+
+
+def test_simcse_changes_the_reader_and_scores_it(tokenizer):
+    vocabulary = predicting.Vocabulary(tokenizer, [s for text in TEXTS for s in text], 60)
+    reader = predicting.Reader(predicting.Transformer(torch.randn(len(vocabulary), 16)), vocabulary)
+    before = reader.encode(["A man."])
+    found = predicting.after_simcse(reader, seed=0)
+    assert list(found) == ["STS, then SimCSE"]
+    assert not torch.allclose(before, reader.encode(["A man."]))
