@@ -40,15 +40,12 @@ def conversations(*splits: str) -> list[list[str]]:
 
 @functools.cache
 def probes(source: str) -> dict[str, Probe]:
-    """The questions: emotion, length, word, swapped, shuffled, order, next; with ``"public"`` also sentiment."""
+    """The questions: length, word, shuffled, and with ``"public"`` order, of the turns of conversations."""
     texts, rng = list(data.load("everyday", "train")["text"]), random.Random(0)
-    length = [(text, min(4, len(text.split()) // 4)) for text in texts[2000:4000]]
-    swapped, shuffled = (_spoilt(texts[:2000], spoil, rng) for spoil in (swap_words, shuffle_words))
-    found = {"emotion": _labelled("emotions", 1), "length": _parts(length), "word": _parts(_holding(texts))}
-    found |= {"swapped": _parts(swapped), "shuffled": _parts(shuffled)}
-    if source == "public":
-        return found | {"sentiment": _labelled("SST-2", 4)} | _pairs(conversations("dev", "test"))
-    return found | _pairs(own_texts("dev", "test"))
+    length = [(text, min(4, len(text.split()) // 4)) for text in texts[2000:3200]]
+    shuffled = [(shuffle_words(text, rng), True) if rng.random() < 0.5 else (text, False) for text in texts[:2000]]
+    found = {"length": _parts(length), "word": _parts(_holding(texts)), "shuffled": _parts(shuffled)}
+    return found | {"order": _parts(_in_order(conversations("dev", "test"))[:1500])} if source == "public" else found
 
 
 def measure(model, source: str) -> dict[str, float]:
@@ -59,9 +56,15 @@ def measure(model, source: str) -> dict[str, float]:
     return found | {"STS": evaluation.sts(model)["sts/test"]}
 
 
+def chance(source: str) -> dict[str, float]:
+    """What naming the most frequent answer to each of :func:`probes` gets right, times 100."""
+    goals = {name: list(probe[3]) for name, probe in probes(source).items()}
+    return {name: 100 * max(map(goal.count, set(goal))) / len(goal) for name, goal in goals.items()}
+
+
 @torch.no_grad()
 def fakes_found(text: Corpus, draw: Callable[[torch.Generator], tuple], judged: Callable[[tuple], tuple]) -> dict:
-    """How well the replaced tokens of 60 batches are told from the originals, as an AUC in per cent; 50 is chance.
+    """How well the replaced tokens of 20 batches are told from the originals, as an AUC in per cent; 50 is chance.
 
     Args:
         text: whose vocabulary says how frequent each piece is.
@@ -74,7 +77,7 @@ def fakes_found(text: Corpus, draw: Callable[[torch.Generator], tuple], judged: 
     from sklearn.metrics import roc_auc_score
 
     batches, seen = torch.Generator().manual_seed(12345), []
-    for _ in range(60):
+    for _ in range(20):
         batch = draw(batches)
         _, ids, scores = judged(batch)
         seen.append([part[batch[0] != PAD] for part in (scores, ids, ids != batch[0])])
@@ -83,33 +86,36 @@ def fakes_found(text: Corpus, draw: Callable[[torch.Generator], tuple], judged: 
     return {name: 100 * float(roc_auc_score(replaced, score)) for name, score in rules.items()}
 
 
-def after_simcse(reader: nn.Module, seed: int) -> dict[str, float]:
-    """Spearman on the test pairs of ``sts``, times 100, after thirty steps of SimCSE, which change ``reader``."""
+def after_simcse(reader: nn.Module, seed: int, *, rate: float = 1e-3) -> dict[str, float]:
+    """Spearman on the test pairs of ``sts``, times 100, after thirty steps of SimCSE with 32 sentences each, which change ``reader``."""
 
     def two_readings(model: nn.Module, batch: list[str]) -> Tensor:
         ids = model.tokenize(batch)
         return losses.simcse_loss(model(ids), model(ids))
 
     draw = data.batches_alike(data.sentences(), size=32)
-    training.train(reader, draw, two_readings, steps=30, learning_rate=1e-4, warmup=3, seed=seed, progress=False)
+    training.train(reader, draw, two_readings, steps=30, learning_rate=rate, warmup=3, seed=seed, progress=False)
     return {"STS, then SimCSE": evaluation.sts(reader)["sts/test"]}
 
 
-def gaps(record: results.Record, names: Sequence[str], measures: Sequence[str], rival: str) -> list[dict[str, str]]:
-    """For a table: by how many points each variant is above ``rival``, paired over the record's seeds.
+def gaps(
+    record: results.Record, names: Sequence[str], measures: Sequence[str], rival: str
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, results.Difference]]]:
+    """For a table of the record: each variant's means, and by how much they are above ``rival``, paired over the seeds.
 
-    A star marks a mean whose 95 % interval leaves out 0; a single run has none. What was not measured is left empty.
+    Both are ``{variant: {measure: …}}``, without what was not measured; the rival itself has no gap.
     """
-    rows = []
+    means: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, results.Difference]] = {}
     for name in names:
-        row = {"": name}
-        for measure in measures:
-            key, row[measure] = f"{name}.{measure}", ""
-            if key in record:
-                gap = results.difference(record, key, f"{rival}.{measure}")
-                row[measure] = f"{gap.mean:+.1f}" + "*" * (gap.seeds > 1 and gap.low * gap.high > 0)
-        rows.append(row)
-    return rows
+        keys = {measure: f"{name}.{measure}" for measure in measures if f"{name}.{measure}" in record}
+        means[name] = {measure: record.mean(key) for measure, key in keys.items()}
+        if name != rival:
+            found[name] = {
+                measure: results.difference(record, key, f"{rival}.{measure}")
+                for measure, key in keys.items() if f"{rival}.{measure}" in record
+            }  # fmt: skip
+    return means, found
 
 
 def together(u: Tensor, v: Tensor) -> Tensor:
@@ -117,28 +123,11 @@ def together(u: Tensor, v: Tensor) -> Tensor:
     return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
 
 
-def swap_words(text: str, rng: random.Random) -> str:
-    """The text with two neighbouring words swapped; the mark at its end stays there."""
-    words, end = _words(text)
-    place = rng.randrange(max(1, len(words) - 1))
-    words[place : place + 2] = words[place : place + 2][::-1]
-    return " ".join(words) + end
-
-
 def shuffle_words(text: str, rng: random.Random) -> str:
     """The text with its words in any order; the mark at its end stays there."""
-    words, end = _words(text)
-    return " ".join(rng.sample(words, len(words))) + end
-
-
-def _words(text: str) -> tuple[list[str], str]:
     bare = text.rstrip(".!?")
-    return bare.split(), text[len(bare) :]
-
-
-def _spoilt(texts: list[str], spoil: Callable[[str, random.Random], str], rng: random.Random) -> list[tuple[str, bool]]:
-    """About half of the texts spoilt, and which."""
-    return [(spoil(text, rng), True) if rng.random() < 0.5 else (text, False) for text in texts]
+    words = bare.split()
+    return " ".join(rng.sample(words, len(words))) + text[len(bare) :]
 
 
 def _read(model, texts: list) -> Tensor:
@@ -155,12 +144,6 @@ def _parts(rows: list[tuple]) -> Probe:
     return texts[:cut], labels[:cut], texts[cut:], labels[cut:]
 
 
-def _labelled(name: str, step: int) -> Probe:
-    train, test = data.load(name, "train"), data.load(name, "test")
-    train = train.select(range(0, len(train), step))
-    return list(train["text"]), list(train["label"]), list(test["text"]), list(test["label"])
-
-
 def _holding(texts: list[str]) -> list[tuple[str, str]]:
     """Texts that hold exactly one of thirty words of middling frequency, and which it is."""
     words = [set(re.findall("[a-z]+", text.lower())) for text in texts]
@@ -171,11 +154,8 @@ def _holding(texts: list[str]) -> list[tuple[str, str]]:
     return [(text, *(found & wanted)) for text, found in zip(texts, words, strict=True) if len(found & wanted) == 1]
 
 
-def _pairs(texts: list[list[str]]) -> dict[str, Probe]:
-    rng, order, near = random.Random(2), [], []
+def _in_order(texts: list[list[str]]) -> list[tuple[tuple[str, str], bool]]:
+    """Pairs of neighbours, no sentence in two of them, about half of them swapped, and which."""
+    rng = random.Random(2)
     pairs = [(text[i], text[i + 1]) for text in texts for i in range(0, len(text) - 1, 2)]
-    for first, second in pairs:
-        wrong = rng.random() < 0.5
-        order.append(((second, first) if wrong else (first, second), wrong))
-        near.append(((first, rng.choice(pairs)[1] if wrong else second), wrong))
-    return {"order": _parts(order), "next": _parts(near)}
+    return [((b, a), True) if rng.random() < 0.5 else ((a, b), False) for a, b in pairs]

@@ -34,8 +34,7 @@ class Block(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
-        scores = q @ k.mT / q.shape[-1] ** 0.5 + bias
-        return (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).flatten(2)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)).transpose(1, 2).flatten(2)
 
 
 class Transformer(nn.Module):
@@ -136,7 +135,7 @@ def model_for(task: str, vectors: Tensor, counts: Tensor) -> nn.Module:
 
     Args:
         task: ``"left to right"`` reads in that direction, all others in both. ``"infilling"`` gets a decoder;
-            ``"next"`` and ``"order"`` a judge of two sentence vectors; what begins with *replaced* a generator of one
+            ``"order"`` a judge of two sentence vectors; what begins with *replaced* a generator of one
             block and a judge of states. Whatever reads or writes words shares the table of word vectors.
         vectors: ``(pieces, D)``, where the word vectors begin.
         counts: ``(pieces,)``, how often each comes: where the logits begin.
@@ -147,7 +146,7 @@ def model_for(task: str, vectors: Tensor, counts: Tensor) -> nn.Module:
         model.decoder = Transformer(model.net.table, causal=True, cross=True)
     if task.startswith("replaced"):
         model.generator, model.judge = Transformer(model.net.table, layers=1), nn.Linear(width, 1)
-    if task in ("next", "order"):
+    if task == "order":
         model.judge = nn.Linear(4 * width, 1)
     for part in model.children():
         if isinstance(part, Transformer):

@@ -68,7 +68,7 @@ class Corpus:
         ids, starts: all pieces in one array and where each document starts, for counting what stands near what.
     """
 
-    def __init__(self, documents: Sequence[Sequence[str]], tokenizer, *, pieces: int = 4000, most: int = 30):
+    def __init__(self, documents: Sequence[Sequence[str]], tokenizer, *, pieces: int = 3000, most: int = 30):
         sentences = [sentence for document in documents for sentence in document]
         self.vocabulary = Vocabulary(tokenizer, sentences, pieces)
         coded, self.rows, self.pairs = iter(self.vocabulary.ids(sentences)), [], []
@@ -96,18 +96,13 @@ class Corpus:
         """``n`` rows as ids, ``(n, L)``."""
         return padded([joined(*row) for row in self.draw(n, generator)])
 
-    def two_sentences(self, n: int, generator: torch.Generator, *, swap: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """First and second sentences, ``(n, L)`` each, and which pairs are wrong, ``(n,)``, about half of them.
-
-        A wrong pair is a swapped one, or with ``swap=False`` has the second sentence of another pair.
-        """
-        rows, others = (self.draw(n, generator, two=True) for _ in range(2))
+    def two_sentences(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """First and second sentences, ``(n, L)`` each, and which pairs are swapped, ``(n,)``, about half of them."""
         wrong = torch.rand(n, generator=generator) < 0.5
-        first, second = [], []
-        for (a, b), (_, other), bad in zip(rows, others, wrong.tolist(), strict=True):
-            first.append(joined(b if bad and swap else a))
-            second.append(joined(b if not bad else a if swap else other))
-        return padded(first), padded(second), wrong.float()
+        pairs = [pair[::-1] if bad else pair for pair, bad in zip(self.draw(n, generator, two=True), wrong.tolist(),
+                                                                  strict=True)]  # fmt: skip
+        first, second = (padded([joined(sentence) for sentence in side]) for side in zip(*pairs, strict=True))
+        return first, second, wrong.float()
 
 
 def joined(first: Sequence[int], second: Sequence[int] = ()) -> list[int]:

@@ -34,7 +34,7 @@ def test_the_rate_alone_is_a_minimum(lesson, share):
 @pytest.fixture
 def model():
     vectors = torch.randn(50, 16)
-    return lambda task, **options: predicting.model_for(task, vectors, torch.ones(50), **options)
+    return lambda task: predicting.model_for(task, vectors, torch.ones(50))
 
 
 IDS = torch.tensor([[CLS, 7, 8, 9, SEP], [CLS, 11, 12, SEP, PAD]])
@@ -47,7 +47,7 @@ def test_losses_are_means_over_what_is_predicted(lesson, model):
     hidden[chosen] = MASK
     expected = -net.net.logits(net.net(hidden))[0, 2].log_softmax(0)[8]
     assert lesson["masked_loss"](net, (IDS, hidden, chosen)).item() == pytest.approx(expected.item(), rel=1e-5)
-    writer = model("left to right", net="left to right").eval()
+    writer = model("left to right").eval()
     logits = writer.net.logits(writer.net(IDS)).log_softmax(-1)
     terms = [-logits[i, t, IDS[i, t + 1]] for i in range(2) for t in range(4) if IDS[i, t + 1] != PAD]
     assert lesson["next_word_loss"](writer, IDS).item() == pytest.approx(sum(terms).item() / len(terms), rel=1e-5)
