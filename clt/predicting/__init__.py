@@ -16,10 +16,10 @@ from clt.predicting.measures import (
     together,
 )
 from clt.predicting.networks import Reader, Transformer, generate, model_for, pooled, word_filler
-from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Corpus, Vocabulary, joined, padded, poisson_spans
+from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Corpus, Vocabulary, damaged, joined, padded, poisson_spans
 
 __all__ = [
     "CLS", "MASK", "PAD", "SEP", "UNK", "Corpus", "Reader", "Transformer", "Vocabulary", "after_simcse", "chance",
-    "conversations", "documents", "fakes_found", "gaps", "generate", "joined", "measure", "model_for", "own_texts",
-    "padded", "poisson_spans", "pooled", "probes", "together", "word_filler",
+    "conversations", "damaged", "documents", "fakes_found", "gaps", "generate", "joined", "measure", "model_for",
+    "own_texts", "padded", "poisson_spans", "pooled", "probes", "together", "word_filler",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -131,3 +131,31 @@ def poisson_spans(length: int, rng: random.Random, *, share: float = 0.3, mean: 
         spans.append((start + gap + i, size))
         start += size
     return spans
+
+
+def damaged(
+    texts: Sequence[str], infill: Callable[[list[int], list[tuple[int, int]], int], list[int]], *, seed: int = 0
+) -> dict[str, list[str]]:
+    """The texts under each of BART's noises, word by word; masking and deletion hide 30 % of the words.
+
+    Args:
+        texts: of one sentence or more.
+        infill: puts one mask in the place of each span, given a row of numbers, spans as (start, length), and the mask.
+        seed: of what is drawn.
+    """
+    rng, found = random.Random(seed), {}
+    for text in texts:
+        words = text.split()
+        n = len(words)
+        hidden, place = set(rng.sample(range(n), round(0.3 * n))), rng.randrange(1, n)
+        kept = infill(list(range(n)), poisson_spans(n, rng), -1)
+        rows = {
+            "masking": ["[MASK]" if i in hidden else word for i, word in enumerate(words)],
+            "deletion": [word for i, word in enumerate(words) if i not in hidden],
+            "infilling": ["[MASK]" if i < 0 else words[i] for i in kept],
+            "shuffling words": rng.sample(words, n),
+            "rotation": words[place:] + words[:place],
+        }
+        for noise, row in rows.items():
+            found.setdefault(noise, []).append(" ".join(row))
+    return found
