@@ -1,6 +1,5 @@
 """The tiny networks see what they may and no more, begin as a bag of words, and read rows that can be taken apart."""
 
-import itertools
 import math
 import random
 
@@ -39,7 +38,7 @@ def awake(net, scale=0.3):
 IDS = torch.tensor([[CLS, 7, 8, 9, 10, SEP], [CLS, 11, 12, SEP, PAD, PAD]])
 
 
-@pytest.mark.parametrize("task", ["masked words", "left to right", "infilling", "replaced tokens", "order"])
+@pytest.mark.parametrize("task", ["masked words", "left to right", "replaced tokens", "order"])
 def test_it_begins_as_a_bag_of_words(vectors, task):
     model = predicting.model_for(task, vectors, torch.ones(40)).eval()
     assert torch.allclose(model.net(IDS), vectors[IDS])
@@ -47,11 +46,10 @@ def test_it_begins_as_a_bag_of_words(vectors, task):
 
 
 def test_one_table_of_words_for_all_that_read_or_write_and_it_is_trained(vectors):
-    for task, other in {"infilling": "decoder", "replaced tokens": "generator"}.items():
-        model = predicting.model_for(task, vectors, torch.ones(40))
-        assert getattr(model, other).table is model.net.table
-        assert model.net.table.weight.requires_grad
-        assert model.net.table.weight.data_ptr() != vectors.data_ptr(), "the next trial begins where this one did"
+    model = predicting.model_for("replaced tokens", vectors, torch.ones(40))
+    assert model.generator.table is model.net.table
+    assert model.net.table.weight.requires_grad
+    assert model.net.table.weight.data_ptr() != vectors.data_ptr(), "the next trial begins where this one did"
 
 
 def test_left_to_right_sees_no_later_word(vectors):
@@ -70,17 +68,6 @@ def test_both_directions_see_all_but_padding(vectors):
     assert torch.allclose(net(IDS)[1, :4], short, atol=1e-5), "padding changes nothing"
 
 
-def test_a_decoder_reads_its_memory(vectors):
-    model = predicting.model_for("infilling", vectors, torch.ones(40))
-    awake(model)
-    source = torch.tensor([[CLS, MASK, 9, SEP, PAD], [CLS, 11, MASK, MASK, SEP]])
-    states = model.decoder(IDS, model.net(source), source)
-    other = torch.where(source == 9, 20, source)
-    assert not torch.allclose(states[0], model.decoder(IDS, model.net(other), other)[0], atol=1e-3)
-    cut = model.decoder(IDS[:1], model.net(source[:1, :4]), source[:1, :4])
-    assert torch.allclose(states[:1], cut, atol=1e-5), "padding in the source changes nothing"
-
-
 def test_the_logits_begin_with_the_counts(vectors):
     counts = torch.arange(40.0)
     model = predicting.model_for("masked words", 0 * vectors, counts)
@@ -91,11 +78,10 @@ def test_the_logits_begin_with_the_counts(vectors):
 def test_what_each_task_needs(vectors):
     parts = {
         task: {name for name, _ in predicting.model_for(task, vectors, torch.ones(40)).named_children()}
-        for task in ("masked words", "infilling", "order", "replaced, 15 %")
+        for task in ("masked words", "order", "replaced, 15 %")
     }
     assert parts == {
-        "masked words": {"net"}, "infilling": {"net", "decoder"}, "order": {"net", "judge"},
-        "replaced, 15 %": {"net", "generator", "judge"},
+        "masked words": {"net"}, "order": {"net", "judge"}, "replaced, 15 %": {"net", "generator", "judge"},
     }  # fmt: skip
 
 
@@ -130,18 +116,11 @@ def test_batches_and_pairs(tokenizer):
     assert (ids[:, 0] == CLS).all()
     assert {(row != PAD).sum().item() for row in ids} <= {len(predicting.joined(*row)) for row in text.rows}
     known = {(tuple(predicting.joined(a)), tuple(predicting.joined(b))) for a, b in text.pairs}
-    first, second, wrong = text.two_sentences(64, generator, swap=True)
+    first, second, wrong = text.two_sentences(64, generator)
     assert 15 < wrong.sum() < 50
     for a, b, bad in zip(first.tolist(), second.tolist(), wrong.tolist(), strict=True):
         a, b = (tuple(i for i in row if i != PAD) for row in (a, b))
         assert ((b, a) if bad else (a, b)) in known
-    first, second, wrong = text.two_sentences(64, generator, swap=False)
-    right = [
-        tuple(tuple(i for i in row if i != PAD) for row in pair) in known
-        for pair in zip(first.tolist(), second.tolist(), strict=True)
-    ]
-    assert all(r for r, bad in zip(right, wrong.tolist(), strict=True) if not bad)
-    assert not all(right)
 
 
 def test_the_budget_is_counted_in_pieces(tokenizer):
@@ -217,14 +196,37 @@ def test_probes_do_not_share_texts():
         assert not set(texts) & set(asked), name
 
 
-def test_swapped_words():
+def test_shuffled_words_are_the_same_words_and_the_mark_stays_at_the_end():
     rng = random.Random(0)
-    for text in ("a b c d", "a b", "one"):
-        for spoil in (predicting.measures.swap_words, predicting.measures.shuffle_words):
-            assert sorted(spoil(text, rng).split()) == sorted(text.split())
-    assert predicting.measures.swap_words("a b", rng) == "b a"
-    assert predicting.measures.swap_words("Go on!", rng) == "on Go!", "the mark stays at the end"
+    for text in ("a b c d", "a b", "one", "Go on!"):
+        assert sorted(predicting.measures.shuffle_words(text, rng).rstrip("!").split()) == sorted(
+            text.rstrip("!").split()
+        )
     assert predicting.measures.shuffle_words("a b c d e.", rng)[-1] == "."
+
+
+def test_damaged_texts_hide_a_third_or_keep_every_word():
+    text = " ".join("abcdefghijklmnopqrstuvwxyz")
+
+    def infill(row, spans, mask):
+        for start, length in reversed(spans):
+            row = [*row[:start], mask, *row[start + length :]]
+        return row
+
+    found = {noise: texts[0].split() for noise, texts in predicting.damaged([text], infill, seed=1).items()}
+    kept = {noise: [word for word in row if word != "[MASK]"] for noise, row in found.items()}
+    assert {noise: len(row) for noise, row in kept.items()} == {
+        "masking": 18, "deletion": 18, "infilling": 18, "shuffling words": 26, "rotation": 26,
+    }  # fmt: skip
+    assert kept["masking"] == kept["deletion"] == found["deletion"]
+    assert len(found["masking"]) == 26 > len(found["infilling"]) > 18
+    assert found["rotation"] != sorted(found["rotation"])
+    assert sorted(found["shuffling words"]) == sorted(found["rotation"]) == text.split()
+
+
+def test_chance_is_the_most_frequent_answer(monkeypatch):
+    monkeypatch.setattr(predicting.measures, "probes", lambda source: {"x": ([], [], [], [1, 1, 2, 0])})
+    assert predicting.chance("own") == {"x": 50}
 
 
 def test_clt_mini_fills_a_hole(tokenizer):

@@ -1,4 +1,4 @@
-"""One tiny network for all objectives: it reads in both directions, from left to right, or beside another one."""
+"""One tiny network for all objectives: it reads in both directions, or from left to right."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,18 @@ from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Vocabulary, padded
 class Block(nn.Module):
     """Attention, then a small network at each place; what they find is added to what came in, and at first is 0."""
 
-    def __init__(self, width: int, heads: int, cross: bool):
+    def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.cross = heads, cross
+        self.heads = heads
         self.norm, self.into, self.out = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.last_norm = nn.LayerNorm(width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        if cross:
-            self.ask_norm, self.ask = nn.LayerNorm(width), nn.Linear(width, width)
-            self.keys, self.told = nn.Linear(width, 2 * width), nn.Linear(width, width)
-        for last in (self.out, self.down, *([self.told] if cross else [])):
+        for last in (self.out, self.down):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor, bias: Tensor, memory: Tensor | None = None, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         x = x + self.out(self._attend(*self.into(self.norm(x)).chunk(3, dim=-1), bias))
-        if self.cross:
-            x = x + self.told(self._attend(self.ask(self.ask_norm(x)), *self.keys(memory).chunk(2, dim=-1), real))
         return x + self.down(F.gelu(self.up(self.last_norm(x))))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -49,34 +44,30 @@ class Transformer(nn.Module):
             neighbour from the start, by a bias; the others begin with the whole text.
         positions: the longest text.
         causal: whether a place sees only itself and what stands before it.
-        cross: whether each block also attends to the states of another text, its ``memory``.
     """
 
     def __init__(self, vectors: Tensor | nn.Embedding, *, layers: int = 2, heads: int = 4, positions: int = 64,
-                 dropout: float = 0.1, causal: bool = False, cross: bool = False):  # fmt: skip
+                 dropout: float = 0.1, causal: bool = False):  # fmt: skip
         super().__init__()
         shared = isinstance(vectors, nn.Embedding)
         self.table = vectors if shared else nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
         self.causal, (pieces, width) = causal, self.table.weight.shape
         self.places, self.dropout = nn.Parameter(torch.zeros(positions, width)), nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, cross) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm, self.head, self.bias = nn.LayerNorm(width), _head(width), nn.Parameter(torch.zeros(pieces))
         step = torch.arange(positions) - torch.arange(positions)[:, None]
         near = [-(step + 1).abs(), -(step - 1).abs(), *[0 * step] * (heads - 2)]
         self.register_buffer("near", torch.stack(near).float(), persistent=False)  # (heads, L, L)
 
-    def forward(self, ids: Tensor, memory: Tensor | None = None, source: Tensor | None = None) -> Tensor:
-        """``memory`` and ``source`` are states and ids of the text that is attended to."""
+    def forward(self, ids: Tensor) -> Tensor:
         length = ids.shape[1]
         hidden = (ids == PAD)[:, None, None]  # padding is never attended to
         if self.causal:
             hidden = hidden | torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1)
         bias = self.near[:, :length, :length].masked_fill(hidden, -torch.inf)
-        other = None if source is None else torch.zeros(source.shape, device=ids.device).masked_fill(
-            source == PAD, -torch.inf)[:, None, None]  # fmt: skip
         x = self.dropout(self.table(ids) + self.places[:length])
         for block in self.blocks:
-            x = self.dropout(block(x, bias, memory, other))
+            x = self.dropout(block(x, bias))
         return x
 
     def logits(self, states: Tensor) -> Tensor:
@@ -131,19 +122,17 @@ def pooled(states: Tensor, ids: Tensor) -> Tensor:
 
 
 def model_for(task: str, vectors: Tensor, counts: Tensor) -> nn.Module:
-    """A model with a network ``net``, and what else its task needs: a decoder, a generator, a judge.
+    """A model with a network ``net``, and what else its task needs: a generator, a judge.
 
     Args:
-        task: ``"left to right"`` reads in that direction, all others in both. ``"infilling"`` gets a decoder;
-            ``"order"`` a judge of two sentence vectors; what begins with *replaced* a generator of one
-            block and a judge of states. Whatever reads or writes words shares the table of word vectors.
+        task: ``"left to right"`` reads in that direction, all others in both. ``"order"`` gets a judge of two sentence
+            vectors; what begins with *replaced* a judge of states, and a generator of one block, which shares the
+            table of word vectors.
         vectors: ``(pieces, D)``, where the word vectors begin.
         counts: ``(pieces,)``, how often each comes: where the logits begin.
     """
     model, width = nn.Module(), vectors.shape[1]
     model.net = Transformer(vectors, causal=task == "left to right")
-    if task == "infilling":
-        model.decoder = Transformer(model.net.table, causal=True, cross=True)
     if task.startswith("replaced"):
         model.generator, model.judge = Transformer(model.net.table, layers=1), nn.Linear(width, 1)
     if task == "order":

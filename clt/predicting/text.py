@@ -63,7 +63,7 @@ class Corpus:
         most: pieces of a sentence; longer ones are cut.
 
     Attributes:
-        rows: ``(first, second)`` sentences as ids, each sentence once; ``second`` is empty where a document has no more.
+        rows: ``(first, second)`` sentences as ids, each once; ``second`` is empty where a document has no more.
         pairs: every two neighbours, so that most sentences are once the first and once the second.
         ids, starts: all pieces in one array and where each document starts, for counting what stands near what.
     """

@@ -1,7 +1,5 @@
 """Lesson 09 teaches the package's own loss, and its batches ask of each objective what the lesson says."""
 
-import random
-
 import pytest
 import torch
 from kit import same
@@ -65,13 +63,14 @@ def test_a_lucky_guess_is_no_fake_and_the_generator_gets_no_gradient_from_the_ju
     assert all(weight.grad is None for weight in m.generator.parameters())
 
 
-def test_noisy_rows_hide_and_keep(lesson):
-    rng = random.Random(0)
-    row = list(range(10, 40))
-    hidden = lesson["spans_hidden"](row, rng)
-    kept = [piece for piece in hidden if piece != MASK]
-    assert kept == [piece for piece in row if piece in set(kept)]
-    assert len(kept) == 21
+def test_two_sentences_are_judged_by_their_vectors(lesson, model):
+    m = model("order").eval()
+    torch.nn.init.normal_(m.judge.weight)
+    swapped = torch.tensor([1.0, 0.0])
+    u, v = (predicting.pooled(m.net(ids), ids) for ids in (IDS, IDS.flip(0)))
+    share = m.judge(predicting.together(u, v)).sigmoid()[:, 0]
+    expected = -(share[0].log() + (1 - share[1]).log()) / 2
+    assert lesson["order_loss"](m, (IDS, IDS.flip(0), swapped)).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_rarity_is_chance_where_noise_is_the_text():
