@@ -87,7 +87,7 @@ def fakes_found(text: Corpus, draw: Callable[[torch.Generator], tuple], judged: 
 
 
 def after_simcse(reader: nn.Module, seed: int, *, rate: float = 1e-3) -> dict[str, float]:
-    """Spearman on the test pairs of ``sts``, × 100, after 30 steps of SimCSE with 32 sentences, which change ``reader``."""
+    """Spearman on the test pairs of ``sts``, × 100, after 30 steps of SimCSE, 32 sentences each; changes ``reader``."""
 
     def two_readings(model: nn.Module, batch: list[str]) -> Tensor:
         ids = model.tokenize(batch)
