@@ -317,10 +317,11 @@ def differences(values: Mapping[str, Mapping[str, float]], gaps: Mapping[str, Ma
                 cells[i, j] = gap.mean
                 below = f"\n{gap.mean:+.1f}".replace("-", "−") + "*" * (gap.seeds > 1 and gap.low * gap.high > 0)
             text = f"{row[measure]:.1f}{below}" if measure in row else ""
-            dark = gap is not None and abs(gap.mean) > 0.7 * limit
-            ax.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            ax.text(j, i, text, ha="center", va="center", fontsize=8)
         told.append(f"{name}: " + ", ".join(f"{measure} {number(value)}" for measure, value in row.items()))
-    ax.imshow(cells, vmin=-limit, vmax=limit, cmap="PuOr_r", aspect="auto")
+    image = ax.imshow(cells, vmin=-limit, vmax=limit, cmap="PuOr_r", aspect="auto")
+    for text, colour in zip(ax.texts, image.cmap(image.norm(np.nan_to_num(cells.ravel()))), strict=True):
+        text.set_color("black" if _luminance(colour) > 0.179 else "white")  # where both have the same contrast
     ax.set_xticks(range(len(measures)), [measure.replace(", ", ",\n") for measure in measures], fontsize=9)
     ax.set_yticks(range(len(values)), values)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
