@@ -344,6 +344,42 @@ def record_and_live(record: Mapping[str, Sequence[float]], here: Mapping[str, Se
     return ax
 
 
+def differences(values: Mapping[str, Mapping[str, float]], gaps: Mapping[str, Mapping[str, object]], rival: str, *,
+                title: str = "", limit: float = 20.0) -> Axes:  # fmt: skip
+    """A table of methods and measures: in each cell the mean, below it by how much it is above a rival's, in colour.
+
+    Args:
+        values: ``{method: {measure: mean}}``; every method has the same measures, or leaves some out.
+        gaps: of the same form, each a :class:`clt.results.Difference` from the rival. A star marks a mean over
+            several seeds whose 95 % interval leaves out 0; what has no gap stays white.
+        rival: the name of the row that the others are held against.
+        limit: the gap, up or down, that has the darkest colour.
+    """
+    measures = list(dict.fromkeys(measure for row in values.values() for measure in row))
+    cells, told = np.full((len(values), len(measures)), np.nan), []
+    ax = _axes(None, figsize=(2.4 + 0.86 * len(measures), 0.9 + 0.5 * len(values)))
+    for i, (name, row) in enumerate(values.items()):
+        for j, measure in enumerate(measures):
+            gap, below = gaps.get(name, {}).get(measure), ""
+            if gap is not None:
+                cells[i, j] = gap.mean
+                below = f"\n{gap.mean:+.1f}".replace("-", "−") + "*" * (gap.seeds > 1 and gap.low * gap.high > 0)
+            text = f"{row[measure]:.1f}{below}" if measure in row else ""
+            ax.text(j, i, text, ha="center", va="center", fontsize=8)
+        told.append(f"{name}: " + ", ".join(f"{measure} {number(value)}" for measure, value in row.items()))
+    image = ax.imshow(cells, vmin=-limit, vmax=limit, cmap="PuOr_r", aspect="auto")
+    for text, colour in zip(ax.texts, image.cmap(image.norm(np.nan_to_num(cells.ravel()))), strict=True):
+        text.set_color("black" if _luminance(colour) > 0.179 else "white")  # where both have the same contrast
+    ax.set_xticks(range(len(measures)), [measure.replace(", ", ",\n") for measure in measures], fontsize=9)
+    ax.set_yticks(range(len(values)), values)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    ax.set_title(title, pad=12)
+    _extend(ax, f"{title}: a table of means, each coloured by its distance from {rival}. {'; '.join(told)}.")
+    return ax
+
+
 def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str = "",
           here: Mapping[str, tuple] | None = None, ax: Axes | None = None) -> Axes:  # fmt: skip
     """Paths through a plane: for each method the record's seeds as faint lines, their mean and this run as bold ones.

@@ -206,3 +206,16 @@ def test_a_gallery_shows_each_row_and_frames_what_is_right():
     assert len(pictures) == 6
     framed = [all(spine.get_visible() for spine in ax.spines.values()) for ax in pictures]
     assert framed == [False] * 4 + [True, False]
+
+
+def test_a_table_of_differences_says_the_mean_and_the_distance():
+    from clt.results import Difference
+
+    values = {"base": {"x": 50.0, "y": 70.0}, "better": {"x": 61.0, "y": 69.5}, "other": {"x": 40.0}}
+    gaps = {"better": {"x": Difference(11.0, 9.0, 13.0, 5, 5), "y": Difference(-0.5, -2.0, 1.0, 3, 5)},
+            "other": {"x": Difference(-10.0, -10.0, -10.0, 1, 1)}}  # fmt: skip
+    ax = plots.differences(values, gaps, "base", title="All", limit=10)
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["50.0", "70.0", "61.0\n+11.0*", "69.5\n−0.5", "40.0\n−10.0", ""]
+    assert [text.get_color() for text in ax.texts] == ["black", "black", "white", "black", "white", "black"]
+    assert "better: x 61, y 69.5" in ax.get_figure().alt

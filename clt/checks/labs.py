@@ -377,6 +377,19 @@ def on_circle(angle: Tensor) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
+def rarity(power: float, *, words: int = 1000) -> float:
+    """How often the rarer of two tokens is the fake, in [0, 1]; 0.5 is chance, and a tie counts half.
+
+    One token stands in a text of ``words`` words whose frequencies follow Zipf's law, p ∝ 1 / rank. The other was drawn
+    as noise, q ∝ p ** power. Computed exactly, from the two distributions.
+    """
+    text = 1 / torch.arange(1, words + 1, dtype=torch.float64)  # the most frequent word first
+    noise = text**power
+    text, noise = text / text.sum(), noise / noise.sum()
+    rarer = noise.flip(0).cumsum(0).flip(0) - noise  # of each word, how much of the noise is rarer
+    return float((text * (rarer + noise / 2)).sum())
+
+
 def _encoder(width: int, out: int, generator: torch.Generator, scale: float, *, centre: float = 0.0) -> nn.Sequential:
     encoder = nn.Sequential(nn.Linear(width, 32), nn.Tanh(), nn.Linear(32, out)).double()
     with torch.no_grad():

@@ -11,6 +11,7 @@ from clt.losses.nce import nce_loss, negative_sampling_loss
 from clt.losses.nt_xent import nt_xent_loss, nt_xent_terms
 from clt.losses.quick_thoughts import quick_thoughts_loss
 from clt.losses.relational import relational_loss
+from clt.losses.replaced_token import replaced_token_loss
 from clt.losses.sigmoid import sigmoid_loss
 from clt.losses.simcse import simcse_loss
 from clt.losses.soft_nearest_neighbor import soft_nearest_neighbor_loss
@@ -37,6 +38,7 @@ __all__ = [
     "nt_xent_terms",
     "quick_thoughts_loss",
     "relational_loss",
+    "replaced_token_loss",
     "sigmoid_loss",
     "simcse_loss",
     "soft_nearest_neighbor_loss",

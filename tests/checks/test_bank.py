@@ -27,6 +27,14 @@ BALANCED = "each pair of a class is counted from both ends with equal weight, so
 NO_ROW = "rows without a positive are dropped on the next line, whatever they were divided by"
 WEIGHTS = "multinomial takes weights: whatever they are divided by, the shares are the same"
 EQUIVALENT = {
+    "mask_tokens": dict.fromkeys(
+        (
+            "line 2: torch.rand(ids.shape, generator=generator) < rate → "
+            "torch.rand(ids.shape, generator=generator) <= rate",
+            "line 5: fate < 0.8 → fate <= 0.8",
+        ),
+        "no draw is exactly the rate",
+    ),
     "semi_hard_mining": {
         "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
