@@ -1,5 +1,6 @@
 """The losses, one short file per family, all pure functions of tensors."""
 
+from clt.losses.cosent import cosent_loss
 from clt.losses.distillation import distillation_loss
 from clt.losses.guided import guided_info_nce_loss
 from clt.losses.hard_negatives import decoupled_loss, hard_negative_loss
@@ -20,6 +21,7 @@ from clt.losses.twin import HippocampusQueue, ifcl_loss, twin_loss, twin_margin
 __all__ = [
     "HippocampusQueue",
     "batch_triplet_loss",
+    "cosent_loss",
     "decoupled_loss",
     "distillation_loss",
     "guided_info_nce_loss",
