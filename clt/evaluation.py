@@ -278,3 +278,29 @@ def counted_words(train: Sequence[str], y: Sequence[int], test: Sequence[str], t
     words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
     linear = make_pipeline(words, LinearSVC(C=0.3, random_state=0))
     return 100 * linear.fit(list(train), list(y)).score(list(test), list(truth))
+
+
+def averaged_words(encoder) -> "Averaged":
+    """What the mean of an encoder's word vectors is worth, as a row for tables: no layer has read them.
+
+    Args:
+        encoder: a :class:`clt.encoders.SentenceEncoder`; its tokens count, those that mark the ends do not.
+
+    Returns:
+        Something with ``encode``, for :func:`sts` and the others.
+    """
+    return Averaged(encoder.tokenizer, encoder.model.get_input_embeddings().weight.detach().float().cpu())
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The mean of the word vectors of a sentence: :func:`averaged_words` makes it."""
+
+    tokenizer: object
+    vectors: Tensor
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """The ``(N, D)`` means; of a sentence without a token, 0."""
+        rows = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
+        means = [self.vectors[torch.tensor(row, dtype=torch.long)].sum(0) / max(len(row), 1) for row in rows]
+        return torch.stack(means)

@@ -37,6 +37,7 @@ CUT = {
                   "families": ["weight decay 0.0", "weight decay 0.003", "4 held out", "no push, decay 0.001"],
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
     "10_context": {"seeds": [0], "variants": ["neighbours"]},
+    "11_siamese": {"seeds": [0], "variants": ["(u, v)"], "scored": ["sts/test"]},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
                      "max_length": 64},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
