@@ -402,7 +402,9 @@ class Ring:
     order: float
 
 
-def ring(features: Callable[[Tensor, Tensor], Tensor], *, hidden: bool = False, steps: int = 400, seed: int = 0) -> Ring:
+def ring(
+    features: Callable[[Tensor, Tensor], Tensor], *, hidden: bool = False, steps: int = 400, seed: int = 0
+) -> Ring:
     """Train vectors of 48 concepts on a ring, and a head that says of two of them how far apart they are.
 
     The classes are *near* (less than 5 steps), *middling* (less than 13) and *far*; each comes as often in training.

@@ -16,7 +16,7 @@ from clt.checks._loss import Loss
 
 
 def fourth_logit(ab: float, ad: float, cb: float) -> float:
-    """What a head on (u, v) has to give the pair (c, d): f(c) + g(d) = (f(a) + g(d)) + (f(c) + g(b)) − (f(a) + g(b))."""
+    """What a head on (u, v) has to give (c, d): f(c) + g(d) = (f(a) + g(d)) + (f(c) + g(b)) − (f(a) + g(b))."""
     return ad + cb - ab
 
 
@@ -57,7 +57,8 @@ FOURTH_LOGIT = Derivation(
                 "Both stand together in the third logit: take it off."),
         Mistake("same as the first", "This is what one would wish for: (c, d) like (a, b).",
                 "The head has no such choice: its other two logits fix the fourth."),
-        Mistake("turned round", "The sign is wrong.", "Start from f(c) + g(d): each of them stands in one known logit."),
+        Mistake("turned round", "The sign is wrong.",
+                "Start from f(c) + g(d): each of them stands in one known logit."),
         Mistake("other diagonal", "f(c) and g(d) have to come in with a plus.",
                 "f(c) stands in (c, b), g(d) in (a, d)."),
     ],
@@ -123,7 +124,8 @@ PAIR_LOSS = Loss(
         Mistake("squared", "The difference is squared.", "SBERT takes its absolute value, number by number."),
         Mistake("product", "The third part is the product u∗v.", "The third part of SBERT's head is |u − v|."),
         Mistake("v first", "u and v have changed places.", "The order is u, v, |u − v|."),
-        Mistake("difference first", "|u − v| stands first.", "The order is u, v, |u − v|: the columns of W belong to it."),
+        Mistake("difference first", "|u − v| stands first.",
+                "The order is u, v, |u − v|: the columns of W belong to it."),
         Mistake("normalised", "The vectors are normalised inside.", "SBERT's head takes them as they are."),
         Mistake("softmax twice", "The logits go through a softmax before the cross entropy, which takes one itself.",
                 "Hand the plain products to `F.cross_entropy`."),
@@ -249,8 +251,10 @@ ANGULAR_SLOPE = Derivation(
                 "The derivative of arccos(c) is −1/√(1 − c²)."),
         Mistake("plus", "This is the derivative of another function: 1 + c² under the root.",
                 "sin² = 1 − cos²: it is 1 − c²."),
-        Mistake("not squared", "The cosine under the root is not squared.", "The derivative of arccos(c) is −1/√(1 − c²)."),
-        Mistake("of the angle", "This is the derivative by the angle.", "By the cosine, arccos has a slope of its own."),
+        Mistake("not squared", "The cosine under the root is not squared.",
+                "The derivative of arccos(c) is −1/√(1 − c²)."),
+        Mistake("of the angle", "This is the derivative by the angle.",
+                "By the cosine, arccos has a slope of its own."),
     ],
 )  # fmt: skip
 
@@ -291,7 +295,8 @@ COSENT_LOSS = Loss(
     cases=[
         case("6 pairs, two of one score", tensor(0.1, 0.7, 0.3, 0.35, -0.2, 0.9), tensor(0.2, 0.9, 0.4, 0.4, 0.0, 1.0),
              scale=20.0),
-        case("5 pairs, in the wrong order", tensor(0.9, 0.5, 0.6, 0.2, -0.1), tensor(0.0, 1.0, 2.5, 4.0, 5.0), scale=3.0),
+        case("5 pairs, in the wrong order", tensor(0.9, 0.5, 0.6, 0.2, -0.1), tensor(0.0, 1.0, 2.5, 4.0, 5.0),
+             scale=3.0),
         case("3 pairs, scores 0, 1, 1", tensor(0.4, 0.1, 0.5), tensor(0.0, 1.0, 1.0), scale=5.0),
         case("8 pairs", random(8, seed=1).tanh(), random(8, seed=2), scale=7.0),
     ],
@@ -309,7 +314,8 @@ COSENT_LOSS = Loss(
                 "Without it the loss falls for ever, and is −∞ where no pair counts."),
         Mistake("log missing", "The logarithm is missing.", "This is the sum itself: take log(1 + sum)."),
         Mistake("mean of the terms", "The mean of the terms stands inside the logarithm.", "It is their sum."),
-        Mistake("weighed", "Each term is weighed by the difference of the scores.", "Only the order of the scores counts."),
+        Mistake("weighed", "Each term is weighed by the difference of the scores.",
+                "Only the order of the scores counts."),
         Mistake("neighbours only", "Each pair is compared with the next one only.", "Compare all pairs of the batch."),
         Mistake("divided by N", "The loss is divided by the number of pairs.", "It is one loss for the whole batch."),
     ],

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from kit import same
 from torch import nn
 
-from clt import losses
+from clt import encoders, evaluation, losses
+from clt.checks import labs
 
 
 def closed_form():
@@ -48,8 +49,6 @@ def test_the_pair_loss_is_the_head_on_three_parts(lesson):
     x = lesson["together"](u, v, ["u", "v", "|u − v|"])
     weight, _ = head(x.shape[1])
     same(lesson["pair_loss"](u, v, labels, weight), F.cross_entropy(x @ weight.T, labels), u, v)
-    slow = lesson["pair_loss_slow"](u.detach(), v.detach(), labels.tolist(), weight)
-    assert slow == pytest.approx(lesson["pair_loss"](u, v, labels, weight).item())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,3 +98,40 @@ def test_what_a_ranking_does_not_see(lesson):
 
 def test_a_pair_read_together_is_one_text_with_a_separator(lesson):
     assert lesson["joined"](["It rains.", "a"], ["Water falls.", "b"]) == ["It rains. [SEP] Water falls.", "a [SEP] b"]
+
+
+def test_without_interaction_nothing_is_learnt_of_the_ring(lesson):
+    heads = {name: labs.ring(lambda u, v, p=parts: lesson["together"](u, v, p), steps=200)
+             for name, parts in {"(u, v)": ["u", "v"], "u∗v": ["u∗v"]}.items()}  # fmt: skip
+    assert heads["(u, v)"].accuracy < 40
+    assert abs(heads["(u, v)"].order) < 25
+    assert heads["u∗v"].accuracy > 55
+    assert heads["u∗v"].order > 25
+
+
+def test_a_review_is_good_if_it_praises_without_not_or_blames_with_it():
+    words, labels = labs.negations(500, torch.Generator().manual_seed(3))
+    assert words.shape == (500, 8)
+    assert words.min() >= 1
+    assert words.max() < labs.WORDS
+    for row, label in zip(words.tolist(), labels.tolist(), strict=True):
+        said = [word for word in row if 2 <= word < 22]
+        assert len(said) == 1
+        assert label == ((said[0] >= 12) == (1 in row))
+    assert 0.4 < labels.double().mean() < 0.6
+
+
+def test_what_a_bag_cannot_tell_a_layer_can(lesson):
+    tables = {name: lesson["on_words"](0, "negation", depth, 0.0) for name, depth in (("bag", 0), ("layer", 1))}
+    assert 40 < tables["bag"]["accuracy"] < 60
+    assert tables["layer"]["accuracy"] > 95
+
+
+def test_averaged_words_are_the_mean_of_the_table():
+    encoder = encoders.SentenceEncoder.load("clt-mini")
+    table = encoder.model.get_input_embeddings().weight
+    found = evaluation.averaged_words(encoder).encode(["The cat sat.", "", "cat"])
+    ids = encoder.tokenizer("The cat sat.", add_special_tokens=False)["input_ids"]
+    assert torch.allclose(found[0], table[ids].mean(0), atol=1e-6)
+    assert found[1].abs().max() == 0
+    assert found.shape == (3, encoder.dimension)

@@ -84,7 +84,7 @@ def test_lower_precision_and_extremes(dtype):
 
 
 def test_a_mask_of_large_numbers_is_not_a_mask():
-    """The released code takes 1e12 off what does not count, which is beyond float16; where nothing counts, ours is 0."""
+    """Released code takes 1e12 off what does not count, beyond float16; where nothing counts, ours is 0."""
     s = torch.tensor([0.5, 0.25], dtype=torch.float16)
     released = 20 * (s[:, None] - s) - (1 - torch.zeros(2, 2, dtype=torch.float16)) * 1e12
     assert not torch.isfinite(released).all()
