@@ -294,3 +294,29 @@ def across(pictures: Tensor, texts: Tensor) -> dict[str, float]:
     moved = F.normalize(y + shift / 2, dim=1) @ F.normalize(x - shift / 2, dim=1).T
     first = metrics.recall(moved, torch.eye(len(x)), 1)
     return {"gap": shift.norm().item(), "told apart": 100 * told, "moved": 100 * first}
+
+
+def averaged_words(encoder) -> "Averaged":
+    """What the mean of an encoder's word vectors is worth, as a row for tables: no layer has read them.
+
+    Args:
+        encoder: a :class:`clt.encoders.SentenceEncoder`; its tokens count, those that mark the ends do not.
+
+    Returns:
+        Something with ``encode``, for :func:`sts` and the others.
+    """
+    return Averaged(encoder.tokenizer, encoder.model.get_input_embeddings().weight.detach().float().cpu())
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The mean of the word vectors of a sentence: :func:`averaged_words` makes it."""
+
+    tokenizer: object
+    vectors: Tensor
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """The ``(N, D)`` means; of a sentence without a token, 0."""
+        rows = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
+        means = [self.vectors[torch.tensor(row, dtype=torch.long)].sum(0) / max(len(row), 1) for row in rows]
+        return torch.stack(means)

@@ -43,6 +43,7 @@ from clt.checks import (
     ranking,
     retrieval,
     sampling,
+    siamese,
     steps,
     sup_con,
     triplet,
@@ -59,7 +60,7 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, derivations, experiments,
+    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -1,6 +1,7 @@
 """The losses, one short file per family, all pure functions of tensors."""
 
 from clt.losses.clip import clip_loss
+from clt.losses.cosent import cosent_loss
 from clt.losses.distillation import distillation_loss
 from clt.losses.guided import guided_info_nce_loss
 from clt.losses.hard_negatives import decoupled_loss, hard_negative_loss
@@ -23,6 +24,7 @@ __all__ = [
     "HippocampusQueue",
     "batch_triplet_loss",
     "clip_loss",
+    "cosent_loss",
     "decoupled_loss",
     "distillation_loss",
     "guided_info_nce_loss",

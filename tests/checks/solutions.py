@@ -13,6 +13,7 @@ from right import (
     pictures,
     predicting,
     retrieval,
+    siamese,
     softmax,
     triplets,
     values,
@@ -20,7 +21,8 @@ from right import (
 
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
-    algorithms, context, labelled, maps, memory, negatives, pictures, predicting, retrieval, softmax, triplets, values,
+    algorithms, context, labelled, maps, memory, negatives, pictures, predicting, retrieval, siamese, softmax,
+    triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):

@@ -38,6 +38,7 @@ CUT = {
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
     "09_predicting": {"seeds": [0], "variants": ["left to right, own text"]},
     "10_context": {"seeds": [0], "variants": ["neighbours"]},
+    "11_siamese": {"seeds": [0], "variants": ["(u, v)"], "scored": ["sts/test"]},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
                      "max_length": 64},
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},

@@ -230,3 +230,12 @@ def sigmoid(left, right, *, temperature, bias):
             logit = cosine(x, y) / temperature + bias
             total = total + torch.log(1 + torch.exp(-logit if i == j else logit))
     return total / len(left)
+
+
+def cosent(similarities, scores, *, scale):
+    total = 1.0
+    for s, y in zip(similarities, scores, strict=True):
+        for other, better in zip(similarities, scores, strict=True):
+            if y < better:
+                total = total + torch.exp(scale * (s - other))
+    return torch.log(torch.as_tensor(total)) if isinstance(total, float) else torch.log(total)
