@@ -3,10 +3,23 @@
 The one called ``__plain`` is also what the mutants are made from, where it is code.
 """
 
-from right import algorithms, context, labelled, maps, memory, negatives, retrieval, softmax, triplets, values
+from right import (
+    algorithms,
+    context,
+    labelled,
+    large_batches,
+    maps,
+    memory,
+    negatives,
+    retrieval,
+    softmax,
+    triplets,
+    values,
+)
 
 SOLUTIONS: dict[str, dict] = {}
-for _module in (triplets, softmax, labelled, algorithms, memory, context, values, maps, negatives, retrieval):
+_MODULES = (triplets, softmax, labelled, algorithms, memory, context, values, maps, negatives, retrieval, large_batches)
+for _module in _MODULES:
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):
             _exercise, _how = _name.split("__")
