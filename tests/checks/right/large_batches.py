@@ -96,4 +96,4 @@ def step_cost__tensor(pairs, processes, dimension):
 
 large_batch_plan__plain = {"pairs": 131_072, "processes": 8, "chunk": 512, "rows": "own"}
 large_batch_plan__more = {"pairs": 163_840, "processes": 8, "chunk": 256, "rows": "own"}
-large_batch_plan__large_chunks = {"pairs": 131_072, "processes": 8, "chunk": 2048, "rows": "own"}
+large_batch_plan__large_chunks = {"pairs": 131_072, "processes": 8, "chunk": 1536, "rows": "own"}
