@@ -45,6 +45,10 @@ EQUIVALENT = {
     "bm25": {
         "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
     },
+    "two_pass_backward": {
+        "line 11: True → False": "there are as many states and gradients as chunks",
+        "line 14: value.detach() → value": "the loss may keep its graph",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",
