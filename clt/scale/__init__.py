@@ -10,11 +10,11 @@
     accelerate launch --num_processes 8 -m clt.scale --pairs 4096
 """
 
-from clt.scale.fitting import batches, encode_pairs, fit, nli_pairs, share, train_nli
+from clt.scale.fitting import batches, encode_pairs, fit, nli_pairs, share, train
 from clt.scale.gathering import WAYS, averaged, closed_form_pairs, compare, in_one_process, way_loss
 from clt.scale.processes import launch, meet
 
 __all__ = [
     "WAYS", "averaged", "batches", "closed_form_pairs", "compare", "encode_pairs", "fit", "in_one_process", "launch",
-    "meet", "nli_pairs", "share", "train_nli", "way_loss",
+    "meet", "nli_pairs", "share", "train", "way_loss",
 ]  # fmt: skip

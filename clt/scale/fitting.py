@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from clt import data, encoders, losses, training
+from clt import losses, training
 
 
 def fit(
@@ -130,11 +130,14 @@ def batches(rows: Sequence, size: int, *, seed: int = 0) -> Callable[[int], Sequ
 
 def nli_pairs(size: int, *, seed: int = 0) -> Callable[[int], list[tuple[str, str]]]:
     """:func:`batches` of the premises of ``nli``, each with a sentence that follows from it."""
+    from clt import data  # late: who trains on finished vectors need not wait for it
+
     rows = data.load("nli", "train")
     return batches(list(zip(rows["premise"], rows["entailment"], strict=True)), size, seed=seed)
 
 
-def train_nli(
+def train(
+    vectors: Tensor | None = None,
     *,
     pairs: int,
     chunk: int,
@@ -147,20 +150,32 @@ def train_nli(
     checkpoint: str | Path | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Train the upper two layers of ``clt-mini`` on :func:`nli_pairs` with InfoNCE; what :func:`fit` returns.
+    """Train the upper two layers of ``clt-mini`` on :func:`nli_pairs`, or a matrix on ``(N, 2, D)`` finished vectors.
 
-    Several processes on one device stay on the CPU: only those that talk through NCCL have a GPU each.
+    Several processes on one device stay on the CPU: only those that talk through NCCL have a GPU each. The loss is
+    InfoNCE with the rows of all processes; what is returned is that of :func:`fit`.
     """
     crowded = dist.is_initialized() and dist.get_backend() != "nccl"
     place = training.pick_device("cpu" if crowded and device == "auto" else device)
-    whole = encoders.SentenceEncoder.load("clt-mini", max_length=32).to(place)
-    model = encoders.set_dropout(whole.above(2), dropout)
-    batch = nli_pairs(pairs, seed=seed)
+    if vectors is None:
+        from clt import encoders  # late: transformers takes seconds and memory
+
+        whole = encoders.SentenceEncoder.load("clt-mini", max_length=32).to(place)
+        model, encode = encoders.set_dropout(whole.above(2), dropout), encode_pairs
+        batch = nli_pairs(pairs, seed=seed)
+    else:
+        matrix = nn.Linear(vectors.shape[2], vectors.shape[2], bias=False)
+        nn.init.eye_(matrix.weight)
+        model, encode = nn.Sequential(nn.Dropout(dropout), matrix).to(place), _through
+        batch = batches(vectors.to(place), pairs, seed=seed)
     return fit(
-        model, lambda step: share(batch(step)), encode_pairs, _pair_loss,
-        steps=steps, learning_rate=learning_rate, chunk=chunk, seed=seed, checkpoint=checkpoint, watch=watch,
-        precise=precise,
+        model, lambda step: share(batch(step)), encode, _pair_loss, steps=steps, learning_rate=learning_rate,
+        chunk=chunk, seed=seed, checkpoint=checkpoint, watch=watch, precise=precise,
     )  # fmt: skip
+
+
+def _through(model: nn.Module, rows: Tensor) -> Tensor:
+    return model(rows)
 
 
 def encode_pairs(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> Tensor:
