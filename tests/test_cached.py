@@ -1,6 +1,5 @@
 """GradCache gives the gradient of one large batch, with dropout replayed; and memory is counted as it is used."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F
