@@ -82,7 +82,7 @@ def api() -> dict[str, str]:
         "training",
         "plots",
     ]
-    order += ["checks", "results"]
+    order += ["scale", "checks", "results"]
     names = sorted(modules, key=lambda name: (order.index(name) if name in order else len(order), name))
     first = {name: re.split(r"\n\n|(?<=[.?])\s", modules[name])[0].replace("\n", " ") for name in names}
     rows = [f"   * - :doc:`{name}`\n     - {first[name]}" for name in names]

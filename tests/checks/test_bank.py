@@ -56,6 +56,10 @@ EQUIVALENT = {
     "zero_shot": {
         "line 2: F.normalize(prompts, dim=2).mean(dim=1) → F.normalize(prompts, dim=2).sum(dim=1)": "it is normalised",
     },
+    "two_pass_backward": {
+        "line 11: True → False": "there are as many states and gradients as chunks",
+        "line 14: value.detach() → value": "the loss may keep its graph",
+    },
     "training_step": {"line 6: loss.detach() → loss": "the loss may keep its graph"},
     "negative_sampler": {
         "line 2: counts.double() → counts": "a power of integers is a tensor of float32",

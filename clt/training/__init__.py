@@ -21,6 +21,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from clt.training.cached import cached_backward
+from clt.training.counting import CountMemory
+
+__all__ = [
+    "CountMemory", "autocast", "cached_backward", "computes_in_bf16", "load_checkpoint", "pick_device",
+    "save_checkpoint", "seed_everything", "train",
+]  # fmt: skip
+
 
 def pick_device(device: str = "auto") -> torch.device:
     """``"auto"`` is CUDA if there is one, else Apple's MPS, else the CPU; any other name is taken as it is."""
