@@ -59,7 +59,12 @@ def module_page(name: str) -> str:
     lines += [f"   {n}" for n in names] + [""]
     for n in names:
         if inspect.isclass(getattr(module, n)):
-            lines += [f".. autoclass:: {n}", "   :members:", "   :inherited-members: Module, Counter, dict, tuple", ""]
+            lines += [
+                f".. autoclass:: {n}",
+                "   :members:",
+                "   :inherited-members: Module, Counter, dict, tuple, TorchDispatchMode",
+                "",
+            ]
         else:
             lines += [f".. autofunction:: {n}", ""]
     return "\n".join(lines)
