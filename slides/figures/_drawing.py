@@ -1,6 +1,6 @@
 """What the decks' figures share: how one is entered, drawn and written, and a few shapes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -69,13 +69,21 @@ def groups(lesson: str, keys: dict[str, str]) -> dict[str, list[float]]:
     return {name: values(lesson, key) for name, key in keys.items()}
 
 
-def strips(panels: dict[str, dict[str, list[float]]], size: tuple[float, float]) -> Figure:
-    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean."""
+def strips(panels: dict[str, dict[str, list[float]]], size: tuple[float, float], before: str = "",
+           at: Sequence[float] = ()) -> Figure:  # fmt: skip
+    """Panels side by side, the same methods in each: a dot per seed, a bar at the mean.
+
+    A dotted line stands ``at`` a value of each panel; ``before`` says what it is, for those who do not see it.
+    """
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (what, found) in zip(axes[0], panels.items(), strict=True):
         plots.seeds(found, xlabel=what, ax=ax)
         ax.locator_params(axis="x", nbins=4)
     told = fig.alt.lstrip(": ").replace(". : ", ". ")
+    for ax, value in zip(axes[0], at, strict=False):
+        ax.axvline(value, color=ink(), linewidth=2, linestyle=":")
+    if at:
+        told += f" {before}: {', '.join(f'{value:.0f}' for value in at)}."
     return plots.describe(fig, told[:1].upper() + told[1:])
 
 

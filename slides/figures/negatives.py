@@ -227,13 +227,8 @@ def negatives_duplicates() -> Figure:
             "guided": "duplicates, guided", "true ones only": "duplicates, true ones only"}  # fmt: skip
     panels = {f"{name}: found first, %": groups(LESSON, {shown: f"{row}.{name}" for shown, row in rows.items()})
               for name in ("search", "near misses")}  # fmt: skip
-    fig = strips(panels, (12.0, 4.1))
-    told = []
-    for ax, name in zip(fig.axes, ("search", "near misses"), strict=True):
-        before = values(LESSON, f"untrained.{name}")[0]
-        ax.axvline(before, color=ink(), linewidth=2, linestyle=":")
-        told.append(f"{name} {before:.0f}")
-    return plots.describe(fig, f"{fig.alt} Before training: {', '.join(told)}.")
+    at = [values(LESSON, f"untrained.{name}")[0] for name in ("search", "near misses")]
+    return strips(panels, (12.0, 4.1), "Before training", at)
 
 
 @figure

@@ -220,13 +220,10 @@ def retrieval_joined() -> Figure:
     rows = {"BM25": "BM25", "dense": "dense.dense", "M3 ensemble": f"{m3}.ensemble", "BM25 + dense, RRF": "dense.RRF",
             "BM25 + dense, sum": "dense.sum", "BM25 + M3, sum": f"{m3}.sum"}  # fmt: skip
     panels = {f"{kind}": groups(LESSON, {shown: f"{row}.{kind}" for shown, row in rows.items()}) for kind in kinds}
-    fig = strips(panels, (12.2, 4.0))
-    told = []
-    for ax, kind in zip(fig.axes, kinds, strict=True):
-        before = values(LESSON, f"untrained.{kind}")[0]
-        ax.axvline(before, color=ink(), linewidth=2, linestyle=":")
-        told.append(f"{kind} {before:.0f}")
-    return plots.describe(fig, f"nDCG at 10, × 100. {fig.alt} The encoder before training: {', '.join(told)}.")
+    fig = strips(
+        panels, (12.2, 4.0), "The encoder before training", [values(LESSON, f"untrained.{k}")[0] for k in kinds]
+    )
+    return plots.describe(fig, f"nDCG at 10, × 100. {fig.alt}")
 
 
 @figure
