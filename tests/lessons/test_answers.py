@@ -1,12 +1,13 @@
-"""Every lesson runs to its end whatever a student hands in: nothing, right answers, or a plausible wrong one.
+"""Every lesson goes on whatever a student hands in: nothing, a plausible wrong answer, the right one.
 
-Training is cut to two steps (ten where a lesson keeps the loss of each tenth of a run), so the cells that draw and
-compare are left out, and so is what asserts an effect. What is tested is that nothing below an exercise breaks, that
-`checks.choose` takes the student's answer when it is right and the solution when it is not, and that what trains calls
-the student's function.
+Each exercise is handed in three times, one after the other, and `checks.choose` has to go on with the solution, with
+the solution, and with the student's answer, which what trains below then calls. (That a lesson runs to its end with
+nothing handed in is tested wherever it runs as it stands.) Training is cut to two steps (ten where a lesson keeps the
+loss of each tenth of a run), so the cells that draw and compare are left out, and so is what asserts an effect.
 """
 
 import ast
+import copy
 import json
 import re
 from pathlib import Path
@@ -52,8 +53,8 @@ def without_asserts(source: str) -> str:
     return ast.unparse(tree)
 
 
-def run(path: Path, answer) -> tuple[list[str], str]:
-    """Run a lesson with ``answer(stub, solution, name)`` in place of each stub.
+def run(path: Path, *answers) -> tuple[list[str], str]:
+    """Run a lesson with each ``answer(stub, solution, name)`` in turn in the place of each stub.
 
     Returns:
         the names of the exercises, and all that the solution cells and the cell added at the end printed.
@@ -69,14 +70,19 @@ def run(path: Path, answer) -> tuple[list[str], str]:
             choose = ast.parse(following.source).body[-1]  # NAME = checks.choose(NAME, NAME_solution)
             lines = following.source.splitlines()[: choose.lineno - 1]
             solution = "\n".join(lines).rstrip().replace(f"{name}_solution", name)
-            cell.source = answer(cell.source, f"{solution}\n\n{check}", name)
+            for answer in answers:
+                handed_in, chosen = copy.deepcopy(cell), copy.deepcopy(following)
+                handed_in.source = answer(cell.source, f"{solution}\n\n{check}", name)
+                cells += [handed_in, chosen]
             names.append(name)
         elif "solution" not in tags(cell):
             cell.source = without_asserts(cell.source)
-        cells.append(cell)
+            cells.append(cell)
     told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not counted'))" for name in names)
     cells.append(nbformat.v4.new_code_cell(told))
     notebook.cells = cells
+    for cell in cells:
+        cell.id = nbformat.v4.new_code_cell().id
     NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
@@ -115,23 +121,10 @@ def nothing_is_kept(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_nothing_handed_in(path):
-    names, told = run(path, as_it_stands)
-    assert told.count("goes on with the solution") == len(names), json.dumps(told)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_all_solved(path):
-    names, told = run(path, solved)
-    assert told.count("goes on with yours") == len(names), told
+def test_a_lesson_goes_on_with_what_is_right(path):
+    names, told = run(path, as_it_stands, wrong, solved)
+    chosen = re.findall(r"goes on with (the solution|yours)", told)
+    assert chosen == ["the solution", "the solution", "yours"] * len(names), json.dumps(told)
     calls = [int(n) for n in re.findall(r"^\w+ (\d+)$", told, re.M)]
     by_cells_that_draw = path.stem[:2] in ("00", "09")
     assert by_cells_that_draw or max(calls) > 0, "no cell below calls a function of the student's"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_plausible_wrong_answer(path):
-    names, told = run(path, wrong)
-    assert told.count("goes on with the solution") == len(names), told
