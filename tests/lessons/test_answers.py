@@ -114,7 +114,8 @@ def wrong(stub: str, solution: str, name: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_kept(tmp_path, monkeypatch):
+def nothing_is_kept_and_no_public_set_is_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("CLT_DATA", raising=False)
     monkeypatch.setenv("CLT_RESULTS", str(tmp_path))
     monkeypatch.setenv("CLT_STRICT", "0")
 
