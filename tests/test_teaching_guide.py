@@ -55,9 +55,9 @@ def value(expression: str) -> float:
     return float(eval(expression, {"__builtins__": {}}, names))
 
 
-def test_five_questions_a_lesson():
-    assert [question["number"] for question in QUIZ] == list(range(1, 5 * len(LESSONS) + 1))
-    assert [question["lesson"] for question in QUIZ] == [lesson for lesson in LESSONS for _ in range(5)]
+def test_six_questions_a_lesson():
+    assert [question["number"] for question in QUIZ] == list(range(1, 6 * len(LESSONS) + 1))
+    assert [question["lesson"] for question in QUIZ] == [lesson for lesson in LESSONS for _ in range(6)]
     for lesson in LESSONS:
         assert {question["kind"] for question in QUIZ if question["lesson"] == lesson} == KINDS, lesson
     assert section("## Quiz bank").count("</details>") == len(QUIZ), "nothing is folded but answers"
