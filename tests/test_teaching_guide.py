@@ -169,7 +169,7 @@ def test_each_lesson_has_its_goal_its_misconception_and_what_to_ask_and_skip():
         skipped = text.partition("*Skip:*")[2]
         for heading in re.findall(r"\*([^*]+)\*", skipped):
             assert re.search(rf"(?m)^#+ {re.escape(heading)}$", lesson), f"{number}: {heading}"
-        for exercise in re.findall(r"exercise (\d)", skipped):
+        for exercise in re.findall(r"exercises? (\d)", skipped):
             assert f"**Exercise {exercise}**" in lesson, f"{number}: exercise {exercise}"
 
 
