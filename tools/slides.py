@@ -18,13 +18,14 @@ slide. What a build needs beside Python: Node, with ``npm ci`` done in ``slides`
 import argparse
 import html
 import importlib.util
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
@@ -225,22 +226,28 @@ def marp(source: Path, target: Path) -> None:
         raise SlideError(f"marp could not make {target.name}:\n{ran.stdout}{ran.stderr}")
 
 
-def build(decks: list[Path], output: Path, *, pdf: bool = True) -> list[Path]:
+def filled(deck: Path, scheme: str, output: Path) -> tuple[str, str]:
+    """A deck's name in one of the two schemes, and its text with all numbers; its figures are drawn."""
+    draw = partial(_draw, folder=output / f"figures-{scheme}", scheme=scheme)
+    text, ending = fill(deck.read_text(encoding="utf-8"), deck.name, draw), "" if scheme == "light" else "-dark"
+    return f"{deck.stem}{ending}", re.sub(r"(?m)^theme: clt$", f"theme: clt{ending}", text, count=1)
+
+
+def build(decks: list[Path], output: Path, *, pdf: bool = True, jobs: int = 1) -> list[Path]:
     """Build each deck, light and dark, as HTML; and the light one as PDF where there is a browser.
 
-    All decks are filled before the first is made: a number that is missing leaves no half of a build behind.
+    All decks are filled before the first is made: a number that is missing leaves no half of a build behind. With
+    ``jobs`` above 1 that many processes draw figures.
     """
     output.mkdir(parents=True, exist_ok=True)
-    texts = {}
-    for deck in decks:
-        written = deck.read_text(encoding="utf-8")
-        for scheme in ("light", "dark"):
-            draw = partial(_draw, folder=output / f"figures-{scheme}", scheme=scheme)
-            text = fill(written, deck.name, draw)
-            ending = "" if scheme == "light" else "-dark"
-            texts[f"{deck.stem}{ending}"] = re.sub(r"(?m)^theme: clt$", f"theme: clt{ending}", text, count=1)
+    columns = zip(*((deck, scheme, output) for deck in decks for scheme in ("light", "dark")), strict=True)
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            texts = list(pool.map(filled, *columns))
+    else:
+        texts = list(map(filled, *columns))
     wanted = []
-    for stem, text in texts.items():
+    for stem, text in texts:
         source = output / f"{stem}.md"
         source.write_text(text, encoding="utf-8")
         endings = [".html", ".pdf"] if pdf and chromium() and not stem.endswith("-dark") else [".html"]
@@ -260,7 +267,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.pdf and not chromium():
         print("no Chromium found: no PDF is made", file=sys.stderr)
     try:
-        made = build(options.decks or sorted(SLIDES.glob("[0-9][0-9]-*.md")), options.output.resolve(), pdf=options.pdf)
+        decks = options.decks or sorted(SLIDES.glob("[0-9][0-9]-*.md"))
+        made = build(decks, options.output.resolve(), pdf=options.pdf, jobs=os.cpu_count() or 1)
     except SlideError as error:
         print(
             f"{error}\nThe numbers come from the records in clt/recorded: clt record LESSON makes one", file=sys.stderr
