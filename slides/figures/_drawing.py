@@ -87,6 +87,17 @@ def strips(panels: dict[str, dict[str, list[float]]], size: tuple[float, float],
     return plots.describe(fig, told[:1].upper() + told[1:])
 
 
+def settled(fig: Figure) -> Figure:
+    """The figure with its layout fixed: where axes of a fixed aspect meet, the solver's last digits vary, and the names
+    of the clip paths in the SVG with them."""
+    for _ in range(2):
+        fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    for ax in fig.axes:
+        ax.set_position(np.round(ax.get_position(original=True).bounds, 4))
+    return fig
+
+
 def ink() -> str:
     return plt.rcParams["text.color"]
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from clt import data, plots
 from clt.data import scenes
 
-from ._drawing import figure, groups, ink, strips, values
+from ._drawing import figure, groups, ink, settled, strips, values
 from .context_drawn import BROWN, GREEN
 
 LESSON = "15_pictures"
@@ -54,7 +54,7 @@ def pictures_matrix() -> Figure:
         ax.set_title(title, fontsize=19)
         told.append(f"{title}: {', '.join(f'{share[i, i]:.2f}' for i in range(3))} for the right ones")
     return plots.describe(
-        fig,
+        settled(fig),
         f"""Three pictures as rows, three captions as columns, of which the last two say the same. {"; ".join(told)}. A
         row is one choice on the left, a column on the right.""",
     )
@@ -69,10 +69,10 @@ def pictures_gallery() -> Figure:
     shown = [(scenes.captions(content)[0], pixels) for content, pixels in
              zip(contents, scenes.album(contents, 1, seed=1)[:, 0], strict=True)]  # fmt: skip
     shown += [(hand["caption"][i], pixels) for i, pixels in zip((4, 13, 30), by_hand, strict=True)]
-    fig, axes = plt.subplots(2, 3, figsize=(7.2, 6.0))
+    fig, axes = plt.subplots(2, 3, figsize=(6.7, 5.8))
     for ax, (text, pixels) in zip(axes.flat, shown, strict=True):
         picture_of(ax, pixels)
-        ax.set_xlabel(fill(text, 20), fontsize=16)
+        ax.set_xlabel(fill(text, 19), fontsize=16)
     told = "; ".join(text for text, _ in shown)
     return plots.describe(
         fig, f"Six pictures of coloured shapes and their captions, three of a grammar and three by hand: {told}"
@@ -131,7 +131,7 @@ def pictures_who() -> Figure:
 @figure
 def pictures_gap() -> Figure:
     lines = {"τ learned": "CLIP", "τ = 0.01": "τ 0.01", "τ = 1": "τ 1", "SigLIP": "SigLIP"}
-    fig, ax = plt.subplots(figsize=(6.6, 4.8))
+    fig, ax = plt.subplots(figsize=(5.8, 4.7))
     told = []
     for k, (name, row) in enumerate(lines.items()):
         runs = values(LESSON, f"{row}.gap while training")

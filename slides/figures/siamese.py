@@ -179,5 +179,5 @@ def siamese_words() -> Figure:
     shown = {"negation": "invented reviews right, %", "SST-2": "film reviews right, %"}
     panels = {what: groups(LESSON, {name: f"{texts}: {row}.accuracy" for name, row in rows.items()})
               for texts, what in shown.items()}  # fmt: skip
-    return strips(panels, (11.6, 2.9), "Guessing, and words and pairs of words counted",
+    return strips(panels, (10.6, 2.6), "Guessing, and words and pairs of words counted",
                   [50, values(LESSON, "SST-2: words counted.accuracy")[0]])  # fmt: skip

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from clt import plots
 
-from ._drawing import arrow, figure, ink
+from ._drawing import arrow, figure, ink, settled
 from .context_drawn import BLUE, BROWN, GREEN, box
 
 GREY = "#9aa0a6"
@@ -50,7 +50,7 @@ def siamese_sbert() -> Figure:
         text = "similarity" if used else "softmax: follows,\nneutral, contradicts"
         ax.text(2.5, 5.55, text, fontsize=18, ha="center", va="center")
     return plots.describe(
-        fig,
+        settled(fig),
         """Left: a cross-encoder, one BERT that reads A and B as one text, and a head. Middle: SBERT while it trains,
         the same BERT twice, once for A and once for B, the means u and v, then (u, v, |u − v|) into a softmax with
         three classes. Right: SBERT in use, with the cosine of u and v in the place of the head.""",
