@@ -109,6 +109,12 @@ def test_a_table_stands_beside_ours(recorded):
     assert "| mean of word vectors (paper: GloVe) | 58.02 | 45.7 |" in table
 
 
+def test_a_bar_in_a_name_does_not_end_its_cell(recorded):
+    keys = ["untrained", "centred", "(u, v)", "|u − v|", "u∗v", "(|u − v|, u∗v)", "(u, v, u∗v)", "(u, v, |u − v|)"]
+    recorded("11_siamese", **{f"{key}.STS-B/test": [43.6] for key in [*keys, "(u, v, |u − v|, u∗v)"]})
+    assert r"| (u, v, \|u − v\|) | 80.78 | 43.6 |" in filled("@{table:11_siamese:concatenation}")
+
+
 def test_a_figure_becomes_an_image_with_its_alt_text(recorded):
     assert '<img src="figures/one.svg" alt="a &quot;quoted&quot; picture" width="600">' in filled(
         "![w:600](figure:one)"

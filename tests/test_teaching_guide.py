@@ -55,9 +55,9 @@ def value(expression: str) -> float:
     return float(eval(expression, {"__builtins__": {}}, names))
 
 
-def test_five_questions_a_lesson():
-    assert [question["number"] for question in QUIZ] == list(range(1, 5 * len(LESSONS) + 1))
-    assert [question["lesson"] for question in QUIZ] == [lesson for lesson in LESSONS for _ in range(5)]
+def test_six_questions_a_lesson():
+    assert [question["number"] for question in QUIZ] == list(range(1, 6 * len(LESSONS) + 1))
+    assert [question["lesson"] for question in QUIZ] == [lesson for lesson in LESSONS for _ in range(6)]
     for lesson in LESSONS:
         assert {question["kind"] for question in QUIZ if question["lesson"] == lesson} == KINDS, lesson
     assert section("## Quiz bank").count("</details>") == len(QUIZ), "nothing is folded but answers"
@@ -138,6 +138,39 @@ def test_exercises_and_their_minutes_are_those_of_the_lessons():
         minutes = sum(map(int, re.findall(r"\*\*Exercise \d\*\* · \w+ · (\d+) minutes", text)))
         assert re.findall(r"`(\w+)`", table[number][1]) == exercises, number
         assert int(table[number][2]) == minutes, number
+
+
+@pytest.mark.parametrize("deck", "567")
+def test_the_meetings_of_a_deck_take_its_minutes_once(deck):
+    part = next(text for text in re.split("^### ", GUIDE, flags=re.M) if text.startswith(("Two more", "Three more"))
+                and f"| deck {deck} |" in text)  # fmt: skip
+    table = rows(part)
+    spent = {meeting: sum(int(row[1]) for row in table if row[0] == meeting) for meeting, *_ in table}
+    assert set(spent.values()) == {60}
+    assert int(re.search(r"Total: (\d+) minutes", part)[1]) == 60 * len(spent)
+    clock = 0
+    for row in table:
+        if row[3] == f"deck {deck}":
+            start, end = map(int, re.search(r"\(0:(\d\d)–0:(\d\d)\)", row[2]).groups())
+            assert (start, end) == (clock, clock + int(row[1])), row[2]
+            clock = end
+    assert clock == 45
+
+
+def test_each_lesson_has_its_goal_its_misconception_and_what_to_ask_and_skip():
+    told = re.findall(r"^- \*\*(\d\d) · (.*)", section("## Lesson by lesson"), re.M)
+    assert [number for number, _ in told] == list(LESSONS)
+    for number, text in told:
+        assert re.findall(r"\*(Goal|Expect|Ask|Skip):\*", text) == ["Goal", "Expect", "Ask", "Skip"], number
+        cells = json.loads(LESSONS[number].read_text(encoding="utf-8"))["cells"]
+        lesson = "\n".join("".join(cell["source"]) for cell in cells)
+        (exercise,) = re.findall(r"`(\w+)`", text)
+        assert f"checks.{exercise}(" in lesson, number
+        skipped = text.partition("*Skip:*")[2]
+        for heading in re.findall(r"\*([^*]+)\*", skipped):
+            assert re.search(rf"(?m)^#+ {re.escape(heading)}$", lesson), f"{number}: {heading}"
+        for exercise in re.findall(r"exercises? (\d)", skipped):
+            assert f"**Exercise {exercise}**" in lesson, f"{number}: exercise {exercise}"
 
 
 @pytest.mark.parametrize(

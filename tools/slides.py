@@ -79,7 +79,7 @@ def _beside(rest: str) -> str:
     entry, recorded = _table(lesson, key), _found(lesson)
     if missing := [row["key"] for row in entry["rows"] if row["key"] is not None and row["key"] not in recorded]:
         raise SlideError(f"{lesson} has not recorded {_among(missing)}; recorded are {_among(recorded)}")
-    rows = [[row[""], row["paper"].replace("-", "–"), row["record"].replace("-", "–")]
+    rows = [[row[""].replace("|", r"\|"), row["paper"].replace("-", "–"), row["record"].replace("-", "–")]
             for row in results.compare(entry, recorded)]  # fmt: skip
     return "\n".join("| " + " | ".join(row) + " |" for row in [["", "paper", "record"], ["---", "--:", "--:"], *rows])
 

@@ -1,4 +1,4 @@
-"""Figures of the fifth deck: the positive is what stands next to a sentence."""
+"""Figures of the sixth deck: the positive is what stands next to a sentence."""
 
 import math
 
@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from clt import data, plots
 from clt.checks import labs
 
-from ._drawing import encoder, figure, ink, values
+from ._drawing import arrow, encoder, figure, ink, values
 
 LESSON = "10_context"
 GREY = "#9aa0a6"
@@ -102,4 +102,20 @@ def context_stale() -> Figure:
         f"""How much of the slow encoder is still made of weights of a given age. With m = 0.999 it falls slowly: after
         {oldest} steps, the age of the oldest key in the queue, {100 * slow**oldest:.0f} %, after {half:.0f} steps one
         half. With m = 0.9 nothing is left after 50 steps.""",
+    )
+
+
+@figure
+def context_cover() -> Figure:
+    fig, ax = plt.subplots(figsize=(4.6, 4.6))
+    ax.set(xlim=(0, 4.6), ylim=(4.7, -0.1))
+    ax.axis("off")
+    for k in range(6):
+        colour = plots.COLOURS[0] if k == 2 else plots.COLOURS[2] if k in (1, 3) else GREY
+        ax.add_patch(Rectangle((0.2 + 1.3 * (k % 2), 0.8 * k), 2.9, 0.48, facecolor=colour, linewidth=0,
+                               alpha=1 if colour != GREY else 0.55))  # fmt: skip
+    for start, end in ((1.6, 1.3), (2.08, 2.38)):
+        arrow(ax, (2.3, start), (2.3, end), color=ink(), linewidth=4)
+    return plots.describe(
+        fig, "Six turns of a conversation as bars. From one of them arrows lead to its two neighbours."
     )

@@ -1,4 +1,4 @@
-"""Figures of the fifth deck that draw how a method works: skip-thought, spans, order, prediction in steps."""
+"""Figures that draw how a method works: skip-thought (fifth deck and sixth), spans, order, prediction in steps."""
 
 import random
 
@@ -28,6 +28,29 @@ def start(text: str, words: int = 3) -> str:
     return " ".join(found[:words]) + (" …" if len(found) > words else "")
 
 
+def written(ax, before: str, after: str) -> None:
+    """From a sentence to its neighbours, word by word."""
+    ax.set(xlim=(0, 10), ylim=(-0.2, 4.4))
+    ax.axis("off")
+    box(ax, 0, 2, "sentence", width=2.3, fontsize=18, colour=BLUE)
+    for y, text in ((3.4, before), (0.6, after)):
+        words = [*text.split()[:3], "…"]
+        arrow(ax, (2.4, 2), (3.5, y), color=ink(), linewidth=2.5)
+        for k, word in enumerate(words):
+            box(ax, 3.6 + 1.78 * k, y, word, width=1.66 if k < 3 else 0.9, height=0.8)
+    ax.text(6.8, 2, "word by word, each out of\nthe whole vocabulary", ha="center", va="center", fontsize=17)
+
+
+@figure
+def context_skip() -> Figure:
+    story = data.load("stories", "test")["sentences"][STORY]
+    fig, ax = plt.subplots(figsize=(7.0, 4.2))
+    written(ax, story[1], story[3])
+    return plots.describe(
+        fig, "From a sentence, arrows to the one before and the one after, which are written word by word."
+    )
+
+
 @figure
 def context_write() -> Figure:
     stories = data.load("stories", "test")["sentences"]
@@ -35,23 +58,19 @@ def context_write() -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(12.2, 4.4))
     for ax, title in zip(axes, ("Skip-thought: write them", "QuickThoughts: recognise them"), strict=True):
         ax.set_title(title, fontsize=20)
-        ax.set(xlim=(0, 10), ylim=(-0.2, 4.4))
-        ax.axis("off")
-        box(ax, 0, 2, "sentence", width=2.3, fontsize=18, colour=BLUE)
-    for y, text in ((3.4, before), (0.6, after)):
-        words = [*text.split()[:3], "…"]
-        arrow(axes[0], (2.4, 2), (3.5, y), color=ink(), linewidth=2.5)
-        for k, word in enumerate(words):
-            box(axes[0], 3.6 + 1.78 * k, y, word, width=1.66 if k < 3 else 0.9, height=0.8)
-    axes[0].text(6.8, 2, "word by word, each out of\nthe whole vocabulary", ha="center", va="center", fontsize=17)
+    written(axes[0], before, after)
+    ax = axes[1]
+    ax.set(xlim=(0, 10), ylim=(-0.2, 4.4))
+    ax.axis("off")
+    box(ax, 0, 2, "sentence", width=2.3, fontsize=18, colour=BLUE)
     rows = ((3.7, start(before), True), (2.6, start(other), False), (1.5, "any other in the batch", False),
             (0.4, start(after), True))  # fmt: skip
     for y, text, right in rows:
         if right:
-            arrow(axes[1], (2.4, 2), (3.5, y), color=plots.COLOURS[2], linewidth=4)
+            arrow(ax, (2.4, 2), (3.5, y), color=plots.COLOURS[2], linewidth=4)
         else:
-            axes[1].plot([2.4, 3.5], [2, y], color=GREY, linewidth=2, linestyle=":")
-        box(axes[1], 3.6, y, text, width=6.3, fontsize=17, colour=GREEN if right else None, height=0.8)
+            ax.plot([2.4, 3.5], [2, y], color=GREY, linewidth=2, linestyle=":")
+        box(ax, 3.6, y, text, width=6.3, fontsize=17, colour=GREEN if right else None, height=0.8)
     return plots.describe(
         fig,
         """Left: from a sentence, arrows to the one before and the one after, which are written word by word. Right:

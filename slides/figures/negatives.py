@@ -1,4 +1,4 @@
-"""Figures of the sixth deck: how many negatives a batch has, how hard they are, and how true."""
+"""Figures of the seventh deck: how many negatives a batch has, how hard they are, and how true."""
 
 import math
 
@@ -131,7 +131,7 @@ def negatives_debias() -> Figure:
     power = {kind: np.exp(c / tau) for kind, c in cosine.items()}
     truth, every = power["true"].mean(), np.concatenate(list(power.values())).mean()
     left = {c: (every - prior * math.exp(c / tau)) / (1 - prior) for c in (0.7, 0.95)}
-    fig, axes = plt.subplots(1, 2, figsize=(12.0, 4.0), sharey=True, width_ratios=(1.15, 1))
+    fig, axes = plt.subplots(1, 2, figsize=(12.0, 3.6), sharey=True, width_ratios=(1.15, 1))
     axes[0].bar(range(9), power["true"], color=TRUE, width=0.7)
     axes[0].bar([9], power["false"], color=FALSE, width=0.7, hatch="//", edgecolor=ink())
     axes[0].axhline(every, color=ink(), linewidth=2.5, linestyle="--")
@@ -154,28 +154,6 @@ def negatives_debias() -> Figure:
         {every:.2f}. Right: that mean beside what is left of it after a tenth of the positive was taken off. With a
         positive like the false negative {left[0.7]:.2f}, the mean of the nine true ones; with a much closer positive
         {left[0.95]:.2f}.""",
-    )
-
-
-@figure
-def negatives_bias() -> Figure:
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 4.5), sharey=True)
-    pairs, told = (8, 64, 512), []
-    for ax, positive in zip(axes, ("another of its class", "a view of it"), strict=True):
-        for k, (name, said) in enumerate({"all": "all negatives", "debiased": "debiased"}.items()):
-            line = [values(LESSON, f"bias.{positive}.{n}.{name}")[0] for n in pairs]
-            ax.plot(range(3), line, color=plots.COLOURS[k], linestyle=("--", "-")[k], marker="os"[k], markersize=11)
-            told.append(f"{positive}, {said}: {line[0]:+.2f} with 8 pairs, {line[-1]:+.2f} with 512")
-            if ax is axes[0]:
-                ax.text(1, (0.245, -0.05)[k], said, fontsize=18, ha="center", va=("bottom", "top")[k])
-        ax.axhline(0, color=ink(), linewidth=2, linestyle=":")
-        ax.set(xticks=range(3), xticklabels=pairs, xlabel="pairs in the batch", xlim=(-0.3, 2.3), ylim=(-0.32, 0.32))
-        ax.set_title(f"positive: {'of its class' if ax is axes[0] else 'a view'}", fontsize=18)
-    axes[0].set(ylabel="loss − truth, nats", yticks=[-0.2, 0, 0.2])
-    return plots.describe(
-        fig,
-        f"""How far two losses lie from the loss with true negatives only, by the size of the batch. The positive is
-        another point of the class on the left, a view of the same point on the right. {"; ".join(told)}.""",
     )
 
 

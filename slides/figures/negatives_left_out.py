@@ -1,23 +1,19 @@
-"""Figures of the sixth deck: candidates that a guide or a limit leaves out."""
+"""Figures of the seventh deck: candidates that a guide or a limit leaves out."""
 
 import random
 from functools import cache
 
 import matplotlib.pyplot as plt
-import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from clt import augment, data, losses, plots
+from clt import augment, data, plots
 from clt.checks.negatives import MARGINS
 
-from ._drawing import encoder, figure, ground, groups, ink, values
-from .context_drawn import BROWN, GREEN
-from .negatives import FALSE, GREY, LESSON, POSITIVE, TRUE
+from ._drawing import encoder, figure, groups, ink, values
+from .negatives import FALSE, LESSON, POSITIVE, TRUE
 
-PURPLE = "#8f3d78"  # of false negatives, dark enough for white letters
 PREMISE, LIMIT = 36, 0.2  # whose candidates are shown, and the lesson's margin below the positive
 
 
@@ -35,36 +31,6 @@ def negatives_guide() -> Figure:
     ax.set(xlabel="margin", ylabel="left out by the guide, %", ylim=(-3, 106), yticks=[0, 50, 100])
     ax.set(xlim=(-0.02, 1.02), xticks=[0, 0.5, 1])
     return plots.describe(fig, f"What the guide leaves out, by its margin. {'. '.join(told)}.")
-
-
-@figure
-def negatives_trap() -> Figure:
-    both, told = torch.eye(3).repeat(2, 1), []  # three pairs, and their two sides are one vector
-    sides = ["q₁", "q₂", "q₃", "p₁", "p₂", "p₃"]
-    fig, axes = plt.subplots(1, 2, figsize=(11.0, 4.3))
-    for ax, margin in zip(axes, (0.0, 0.3), strict=True):
-        loss = losses.guided_info_nce_loss(both, both, both, both, margin=margin).item()
-        for i in range(6):
-            for j in range(6):
-                own = j in (i, (i + 3) % 6)
-                kept = i == j or not own or not both[i] @ both[j] > 1 - margin
-                colour, mark = (GREEN, "+") if i == j else (PURPLE, "!") if own else (BROWN, "–")
-                cell = {"facecolor": colour if kept else ground(), "edgecolor": GREY, "hatch": "" if kept else "///"}
-                ax.add_patch(Rectangle((j + 0.05, i + 0.05), 0.9, 0.9, linewidth=0 if kept else 1, **cell))
-                if kept:
-                    ax.text(j + 0.5, i + 0.5, mark, color="white", fontsize=20, weight="bold", ha="center", va="center")
-        ax.set(xlim=(0, 6), ylim=(6, 0), aspect="equal")
-        ax.set_xticks([k + 0.5 for k in range(6)], [*sides[3:], *sides[:3]], fontsize=18)
-        ax.set_yticks([k + 0.5 for k in range(6)], sides, fontsize=18)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        ax.set_title(f"margin {margin:g}: loss {loss:.2f}", fontsize=21)
-        told.append(f"margin {margin:g}, loss {loss:.2f}")
-    return plots.describe(
-        fig,
-        f"""Six rows that choose among six candidates. On the diagonal the positive; three columns beside it each row
-        meets itself. {told[0]}: it stays among the negatives. {told[1]}: it is left out.""",
-    )
 
 
 @cache

@@ -1,35 +1,18 @@
-"""Figures of the sixth deck: what counting words finds, what an encoder finds, and how two rankings become one."""
-
-from functools import cache
+"""Figures of the seventh deck: counting words well, how a list is judged, popular items, two rankings joined."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from clt import data, evaluation, metrics, plots, results, retrieval, similarity
+from clt import data, metrics, plots, results
 
-from ._drawing import encoder, figure, groups, ink, strips, values
+from ._drawing import figure, groups, ink, strips, values
 from .context_drawn import BLUE, GREEN
 
 LESSON = "14_retrieval"
 GREY = "#9aa0a6"
-KINDS = {"words": "shared words", "meaning": "no shared words"}
-EXAMPLES = {
-    "words": "At how many degrees is water densest?",
-    "meaning": "Why do trout survive when the pond is frozen?",
-}
-
-
-@cache
-def search() -> tuple[evaluation.SearchTask, dict[str, Tensor]]:
-    """The test questions and passages of lesson 14, and their scores by counting and by the untrained encoder."""
-    task = evaluation.search_task("questions/test")
-    asked, found = (encoder().encode(texts) for texts in (task.queries, task.documents))
-    scores = {"BM25": retrieval.bm25(task.queries, task.documents).double()}
-    return task, scores | {"before training": similarity.cosine_similarity(asked, found).double()}
 
 
 @figure
@@ -69,41 +52,6 @@ def retrieval_bm25() -> Figure:
         Middle: the second factor grows towards 1, from {1 / (1 + k1):.2f} for one occurrence to {10 / (10 + k1):.2f}
         for ten. Right: it falls with the length of the passage; at four times the mean {", ".join(told)}.""",
     )
-
-
-def ranks_of(scores: Tensor, relevance: Tensor) -> Tensor:
-    """The rank of each query's answer; of equal scores the later column is first, as trec_eval has it."""
-    right = relevance.argmax(dim=1, keepdim=True)
-    own = scores.gather(1, right)
-    later = torch.arange(scores.shape[1]) > right
-    return 1 + (scores > own).sum(dim=1) + ((scores == own) & later).sum(dim=1)
-
-
-@figure
-def retrieval_found() -> Figure:
-    task, scores = search()
-    depth, told = np.arange(1, len(task.documents) + 1), []
-    fig, axes = plt.subplots(1, 2, figsize=(12.0, 3.8), sharey=True)
-    for ax, (kind, title) in zip(axes, KINDS.items(), strict=True):
-        asked = torch.tensor([k == kind for k in task.kinds])
-        for i, (name, score) in enumerate(scores.items()):
-            ranks = ranks_of(score, task.relevance)
-            found = 100 * (ranks[asked, None] <= torch.from_numpy(depth)).double().mean(dim=0)
-            colour = plots.COLOURS[(4, 0)[i]]
-            ax.plot(depth, found, color=colour, linestyle=("-", "--")[i], linewidth=4)
-            at = ((1.15, 88), (25, 60))[i] if kind == "words" else ((12, 11), (11, 62))[i]
-            ax.text(*at, name, fontsize=18, ha="left" if kind == "words" or i == 0 else "right")
-            here = int(ranks[task.queries.index(EXAMPLES[kind])])
-            ax.plot(here, found[here - 1], marker="os"[i], markersize=13, color=colour)
-            told.append(f"{title}, {name}: {found[9]:.0f} % among ten; the example at rank {here}")
-        ax.plot(depth, 100 * depth / len(depth), color=ink(), linewidth=2, linestyle=":")
-        ax.set_xscale("log")
-        ax.set(xlabel="passages read, best first", xticks=[1, 10, 100, 500], xticklabels=["1", "10", "100", "500"])
-        ax.minorticks_off()
-        ax.set(ylim=(-3, 105), yticks=[0, 50, 100])
-        ax.set_title(title, fontsize=19)
-    axes[0].set_ylabel("answers found, %")
-    return plots.describe(fig, f"Answers found, by how many passages are read. {'; '.join(told)}. Dotted: chance.")
 
 
 @figure
@@ -169,48 +117,6 @@ def retrieval_popular() -> Figure:
         fig,
         f"""How hard an item is pushed away, as a multiple of the softmax over all 200 items, by popularity. The most
         popular one: {". ".join(told)}.""",
-    )
-
-
-@figure
-def retrieval_shop() -> Figure:
-    rows = {"batch as it is": "batch as it is", "log-Q": "log-Q", "softmax over all": "exact softmax"}
-    measures = {"all 200 items: clicks found, %": "recall", "the 150 rarer: clicks found, %": "rare items"}
-    panels = {what: groups(LESSON, {shown: f"{row}.{key}" for shown, row in rows.items()})
-              for what, key in measures.items()}  # fmt: skip
-    fig = strips(panels, (12.0, 3.3))
-    same = np.mean(values(LESSON, "log-Q.most popular"))
-    for ax, x in zip(fig.axes, (same, 0.0), strict=True):
-        ax.axvline(x, color=ink(), linewidth=2, linestyle=":")
-    fig.axes[1].set_xlim(left=-1)
-    return plots.describe(fig, f"{fig.alt} The ten most popular for everybody: {same:.0f} of all, none of the rarer.")
-
-
-@figure
-def retrieval_fusion() -> Figure:
-    task, scores = search()
-    fig, axes = plt.subplots(1, 2, figsize=(12.0, 3.7), width_ratios=(1, 1.1))
-    k, rank = 60, np.arange(1, 151)
-    axes[0].plot(rank, 2000 / (k + rank), color=plots.COLOURS[0], linestyle="-")
-    axes[0].axhline(1000 / (k + 1), color=plots.COLOURS[1], linewidth=3, linestyle="--")
-    axes[0].plot(k + 2, 1000 / (k + 1), marker="o", markersize=14, color=plots.COLOURS[0])
-    axes[0].text(k + 4, 1000 / (k + 1) + 4.2, f"rank {k + 2} on both", fontsize=18, va="bottom")
-    axes[0].text(150, 1000 / (k + 1) + 0.5, "first on one list", fontsize=18, va="bottom", ha="right")
-    axes[0].set(xlabel="rank on both lists", ylabel="RRF × 1,000", xticks=[1, 50, 100, 150], yticks=[0, 15, 30])
-    axes[0].set(ylim=(0, 36))
-    best, told = scores["BM25"].amax(dim=1), []
-    for i, (kind, name) in enumerate(KINDS.items()):
-        own = best[torch.tensor([x == kind for x in task.kinds])]
-        axes[1].hist(own, bins=np.arange(0, 25, 1.5), weights=[100 / len(own)] * len(own), alpha=0.65,
-                     color=plots.COLOURS[(4, 5)[i]], hatch=("", "//")[i], edgecolor=ink(), label=name)  # fmt: skip
-        told.append(f"{name} {own.median():.1f}")
-    axes[1].set(xlabel="BM25 of the passage that it puts first", ylabel="questions, %", xticks=[0, 10, 20])
-    axes[1].legend(fontsize=18)
-    return plots.describe(
-        fig,
-        f"""Left: RRF's sum for a passage of rank r on both lists falls with r, and at rank {k + 2} it meets the line of
-        a passage that is first on one list and missing on the other. Right: BM25's score of the passage that it puts
-        first, by kind of question; medians: {", ".join(told)}.""",
     )
 
 

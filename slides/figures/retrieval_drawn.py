@@ -1,4 +1,4 @@
-"""Figures of the sixth deck that draw how a method works: a batch of two towers, late interaction, three scores."""
+"""Figures of the seventh deck that draw how a method works: a batch of two towers, late interaction, three scores."""
 
 import matplotlib.pyplot as plt
 import torch
