@@ -94,7 +94,7 @@ def plain_label_pairs(labels, repeats, generator, *, wrong=frozenset()):
 
 def paired(answer, labels: Tensor, repeats: int, draws: int = 20) -> dict[str, object]:
     """What ``draws`` calls give, each with a generator of its own."""
-    itself, wrong, repeated, partners, left, counts = "", "", "", [], [], []
+    itself, wrong, repeated, partners, left, counts, y = "", "", "", [], [], [], labels.tolist()
     for seed in range(draws):
         pairs, same = _two(returned(answer(labels, repeats, torch.Generator().manual_seed(seed))))
         if seed < 3:
@@ -102,13 +102,13 @@ def paired(answer, labels: Tensor, repeats: int, draws: int = 20) -> dict[str, o
             if again.tolist() != pairs.tolist():
                 repeated = "Two generators with one seed give different pairs"
         rows = [tuple(int(i) for i in row) for row in pairs.tolist()]
-        if any(not 0 <= i < len(labels) for row in rows for i in row):
-            raise Unexpected(f"The pairs are rows of two numbers from 0 to {len(labels) - 1}.")
+        if any(not 0 <= i < len(y) for row in rows for i in row):
+            raise Unexpected(f"The pairs are rows of two numbers from 0 to {len(y) - 1}.")
         for (i, j), flag in zip(rows, same.tolist(), strict=True):
             if i == j:
                 itself = f"text {i} is paired with itself"
-            if bool(flag) != (labels[i] == labels[j]).item():
-                wrong = f"the pair ({i}, {j}) is marked {flag:g}, and its labels are {labels[i]} and {labels[j]}"
+            if bool(flag) != (y[i] == y[j]):
+                wrong = f"the pair ({i}, {j}) is marked {flag:g}, and its labels are {y[i]} and {y[j]}"
         left.append(sorted(i for i, _ in rows))
         counts.append([int(sum(same)), len(rows)])
         partners += rows
