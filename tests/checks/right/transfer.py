@@ -82,6 +82,14 @@ def all_pairs_loss__loops(embeddings, labels):
 
 
 def chain_thaw__plain(layers):
+    last = len(layers) - 1
+    phases = [[layers[last]]]
+    for i in range(0, last):
+        phases = phases + [[layers[i]]]
+    return phases + [list(layers)]
+
+
+def chain_thaw__starred(layers):
     *body, head = layers
     return [[head], *([layer] for layer in body), [*body, head]]
 
