@@ -69,6 +69,7 @@ EMBEDDED = (
          ("question", "kind", "topic", "answers"), "jsonl"),
     _own("scenes", "100 captions written by hand for pictures of coloured shapes, and what to draw for each",
          ("caption", "things"), "jsonl", ("test",)),
+    _own("emoji", "1,200 short messages, each with the one of 16 emoji that it calls for", ("message", "emoji"), "csv"),
 )  # fmt: skip
 
 PUBLIC = (
@@ -127,6 +128,9 @@ PUBLIC = (
           {split: f"SST-5/{split}.csv" for split in ("train", "dev", "test")}, "none stated; free for research",
           "Socher et al. (2013), EMNLP", hub="SetFit/sst5", hub_splits={"dev": "validation"},
           file_columns={"label_name": "label"}, hub_columns={"label_text": "label"}),
+    Entry("Banking77", "What customers of a bank ask, each with one of 77 intents", ("text", "label"),
+          {split: f"Banking77/{split}.csv" for split in ("train", "test")}, "CC BY 4.0",
+          "Casanueva et al. (2020), NLP4ConvAI"),
     Entry("WikiText-103", "Good and featured articles of Wikipedia, a line each", ("text",),
           {split: f"WikiText-103/{split}.txt" for split in ("train", "dev", "test")}, "CC BY-SA 3.0",
           "Merity et al. (2017), ICLR", hub="Salesforce/wikitext", hub_config="wikitext-103-raw-v1",
