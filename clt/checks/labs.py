@@ -4,6 +4,7 @@ A student tries settings here, in the notebook, and hands in the one that shows 
 same function with it.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clt import losses, metrics, neighbors
+from clt import augment, losses, metrics, neighbors
 
 BATCH = (  # sentences of eight meanings; whoever says the same has the same letter
     ("a", "A man is playing a guitar."),
@@ -483,3 +484,37 @@ def negations(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     words[:, 1] = torch.where(negated == 1, 1, words[:, 1])
     order = torch.rand(count, 8, generator=generator).argsort(1)
     return words.gather(1, order), (blame == negated).long()
+
+
+CUTOFFS = {"token cutoff": augment.token_cutoff, "feature cutoff": augment.feature_cutoff}
+
+
+@functools.cache
+def _read() -> tuple:
+    """``clt-mini``, 96 everyday sentences as it reads them, and what its embedding layer makes of them."""
+    from clt import data, encoders  # late: no other experiment reads text
+
+    encoder = encoders.SentenceEncoder.load("clt-mini").eval()
+    batch = encoder.tokenize(data.sentences("everyday")[:96])
+    with torch.inference_mode(False), torch.no_grad():
+        return encoder, batch["attention_mask"], encoder.model.embeddings(input_ids=batch["input_ids"])
+
+
+def two_cutoffs(change: str, share: float) -> tuple[float, float]:
+    """Two views of each of 96 sentences, made by one of :data:`CUTOFFS`, as ``clt-mini`` reads them before training.
+
+    Returns:
+        In per cent, how many first views have their own second view nearest (chance: 1); and how far the two are
+        apart, as :func:`clt.metrics.against_strangers` measures it.
+    """
+    encoder, mask, states = _read()
+    above = encoder.above(0).eval()  # reads what the embedding layer gives
+    with torch.no_grad():
+        views = [
+            above({"inputs_embeds": CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share),
+                   "attention_mask": mask})
+            for seed in range(2)
+        ]  # fmt: skip
+    cosine = F.normalize(views[0], dim=1) @ F.normalize(views[1], dim=1).T
+    found = (cosine.argmax(dim=1) == torch.arange(len(cosine))).float().mean()
+    return 100 * found.item(), metrics.against_strangers(*views).item()
