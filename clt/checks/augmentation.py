@@ -181,9 +181,10 @@ DRAWS = 400
 
 
 def mask_span(text: str, rng: random.Random, *, length: int = 5, mask: str = "[MASK]") -> str:
-    """``length`` neighbouring characters of the text become one mask; where they start is drawn."""
-    start = rng.randrange(len(text) - length + 1)
-    return text[:start] + mask + text[start + length :]
+    return augment.mask_span(text, rng, length=length, mask=mask)
+
+
+mask_span.__doc__ = augment.mask_span.__doc__
 
 
 def plain_span(text, rng, *, length=5, mask="[MASK]", wrong=frozenset()):
