@@ -121,7 +121,7 @@ def cut_features(answer, seed: int, shape: tuple[int, int, int], share: float) -
     whole = "" if torch.equal(gone.any(dim=1), columns) else "A dimension is zero for some tokens and not for others"
     kept = "" if torch.equal(view[~gone], before[~gone]) else "A number that was not erased has changed"
     graph = "" if through.requires_grad else "No gradient reaches the tokens"
-    drawn = [_view(answer, before.clone(), mask, s, share) == 0 for s in range(300)]
+    drawn = [_view(answer, before.clone(), mask, s, share) == 0 for s in range(150)]
     repeated = torch.equal(drawn[7], _view(answer, before.clone(), mask, 7, share) == 0)
     own = any(not torch.equal(d[0].all(0), d[1].all(0)) for d in drawn[:20])
     return {
@@ -160,7 +160,7 @@ FEATURE_CUTOFF = Algorithm(
         Mistake("by chance", "Each dimension is erased with a probability, so their number varies.",
                 "Rank random numbers, and erase the ones with the lowest ranks."),
         Mistake("tokens", "Whole tokens are erased: that is token cutoff.", "Erase columns, not rows."),
-        Mistake("first ones", "It is always the first dimensions.", "Draw them."),
+        Mistake("first ones", "It is always the first dimensions.", "Draw which ones go."),
         Mistake("share fixed", "The share is fixed at 0.2.", "It is an argument."),
         Mistake("share kept", "The share is kept, and the rest erased.", "It is the share to be erased."),
         Mistake("rescaled", "What stays is divided by 1 − share.",
@@ -224,7 +224,8 @@ def spans_masked(answer, text: str, length: int, mask: str) -> dict[str, object]
         "there is one mask": f"“{wrong}”" if wrong else "",
         "how many characters are gone": sorted({len(text) + len(mask) - len(view) for view in views}),
         "what stands around it is as it was": complaint,
-        "where it starts": Counts(starts),
+        "where it may start": sorted(set(starts)),
+        "every start is as likely": Counts(starts),
         "the same rng gives the same view": repeated,
     }
 
@@ -289,8 +290,8 @@ VIEW_STRENGTH = Experiment(
     mistakes=[
         Mistake("no change", "This is no change with a share.", "Such as: ('token cutoff', 0.15).", ("shuffle", 0.3)),
         Mistake("too weak", "The two views are nearly one vector: holding them together is no task.",
-                "Erase more.", ("token cutoff", 0.05)),
-        Mistake("too strong", "What is left does not tell which sentence it was.", "Erase less.",
+                "Erase a larger share.", ("token cutoff", 0.05)),
+        Mistake("too strong", "What is left does not tell which sentence it was.", "Erase a smaller share.",
                 ("token cutoff", 0.7)),
         Mistake("features too strong", "What is left does not tell which sentence it was.",
                 "All tokens lose the same dimensions, so no other token can stand in: erase far less.",

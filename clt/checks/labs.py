@@ -491,13 +491,14 @@ CUTOFFS = {"token cutoff": augment.token_cutoff, "feature cutoff": augment.featu
 
 @functools.cache
 def _read() -> tuple:
-    """``clt-mini``, 96 everyday sentences as it reads them, and what its embedding layer makes of them."""
+    """The layers of ``clt-mini``, and what its embedding layer makes of 96 everyday sentences, with their mask."""
     from clt import data, encoders  # late: no other experiment reads text
 
     encoder = encoders.SentenceEncoder.load("clt-mini").eval()
     batch = encoder.tokenize(data.sentences("everyday")[:96])
     with torch.inference_mode(False), torch.no_grad():
-        return encoder, batch["attention_mask"], encoder.model.embeddings(input_ids=batch["input_ids"])
+        states = encoder.model.embeddings(input_ids=batch["input_ids"])
+    return encoder.above(0).eval(), batch["attention_mask"], states
 
 
 def two_cutoffs(change: str, share: float) -> tuple[float, float]:
@@ -507,11 +508,10 @@ def two_cutoffs(change: str, share: float) -> tuple[float, float]:
         In per cent, how many first views have their own second view nearest (chance: 1); and how far the two are
         apart, as :func:`clt.metrics.against_strangers` measures it.
     """
-    encoder, mask, states = _read()
-    above = encoder.above(0).eval()  # reads what the embedding layer gives
+    layers, mask, states = _read()
     with torch.no_grad():
         views = [
-            above({"inputs_embeds": CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share),
+            layers({"inputs_embeds": CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share),
                    "attention_mask": mask})
             for seed in range(2)
         ]  # fmt: skip

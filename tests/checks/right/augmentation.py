@@ -39,6 +39,11 @@ def feature_cutoff__topk(tokens, attention_mask, generator, *, share=0.2):
     return tokens * mask[:, None]
 
 
+view_strength__plain = ("token cutoff", 0.3)
+view_strength__list = ["token cutoff", torch.tensor(0.35)]
+view_strength__few_features = ("feature cutoff", 0.05)
+
+
 def mask_span__plain(text, rng, *, length=5, mask="[MASK]"):
     start = rng.randrange(len(text) - length + 1)
     return text[:start] + mask + text[start + length :]
