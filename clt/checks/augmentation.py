@@ -272,7 +272,7 @@ def judge_view(answer) -> Iterator[tuple[str, ...]]:
     what = "it is a change and its share"
     says = f"Hand in one of {' and '.join(map(repr, labs.CUTOFFS))} and a share from 0 to 1, in this order."
     yield what, *(("",) if fits else (says, "no change"))
-    found, apart = labs.two_cutoffs(change, share)
+    _, found, apart = labs.two_cutoffs(change, share)
     says = f"The two views are {number(apart, digits=2)} times as far apart as strangers"
     yield (
         "the two views are at least 0.4 times as far apart as strangers",

@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -501,20 +502,28 @@ def _read() -> tuple:
     return encoder.above(0).eval(), batch["attention_mask"], states
 
 
-def two_cutoffs(change: str, share: float) -> tuple[float, float]:
+class Cutoffs(NamedTuple):
+    """Two views of each sentence: their cosine at the embedding layer, how many find their partner, how far apart."""
+
+    cosine: float
+    found: float
+    apart: float
+
+
+def two_cutoffs(change: str, share: float) -> Cutoffs:
     """Two views of each of 96 sentences, made by one of :data:`CUTOFFS`, as ``clt-mini`` reads them before training.
 
     Returns:
-        In per cent, how many first views have their own second view nearest (chance: 1); and how far the two are
-        apart, as :func:`clt.metrics.against_strangers` measures it.
+        The mean cosine of the two at the embedding layer; in per cent, how many first views have their own second view
+        nearest after the last layer (chance: 1); and how far the two are apart there, as
+        :func:`clt.metrics.against_strangers` measures it.
     """
     layers, mask, states = _read()
+    cut = [CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share) for seed in range(2)]
+    real = mask.bool()
+    at_first = F.cosine_similarity(*(x.masked_fill(~real[..., None], 0.0).flatten(1) for x in cut)).mean()
     with torch.no_grad():
-        views = [
-            layers({"inputs_embeds": CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share),
-                   "attention_mask": mask})
-            for seed in range(2)
-        ]  # fmt: skip
+        views = [layers({"inputs_embeds": x, "attention_mask": mask}) for x in cut]
     cosine = F.normalize(views[0], dim=1) @ F.normalize(views[1], dim=1).T
     found = (cosine.argmax(dim=1) == torch.arange(len(cosine))).float().mean()
-    return 100 * found.item(), metrics.against_strangers(*views).item()
+    return Cutoffs(at_first.item(), 100 * found.item(), metrics.against_strangers(*views).item())
