@@ -5,6 +5,7 @@ The one called ``__plain`` is also what the mutants are made from, where it is c
 
 from right import (
     algorithms,
+    augmentation,
     context,
     labelled,
     large_batches,
@@ -23,8 +24,8 @@ from right import (
 
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
-    algorithms, context, labelled, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
-    siamese, softmax, transfer, triplets, values,
+    algorithms, augmentation, context, labelled, large_batches, maps, memory, negatives, pictures, predicting,
+    retrieval, siamese, softmax, transfer, triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):

@@ -35,6 +35,9 @@ EQUIVALENT = {
         ),
         "no draw is exactly the rate",
     ),
+    "feature_cutoff": {
+        "line 3: draw.argsort(dim=2).argsort(dim=2) → draw.argsort(dim=2)": "the order of random numbers is as random",
+    },
     "semi_hard_mining": {
         "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
