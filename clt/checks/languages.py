@@ -31,7 +31,9 @@ def plain_characters(text, *, wrong=frozenset()):
     found, word = [], ""
     for c in text if "capitals kept" in wrong else text.lower():
         han = "\u4e00" <= c <= "\u9fff"
-        joins = (c.isalpha() if "digits alone" in wrong else c.isalnum()) and (not han or "Chinese words whole" in wrong)
+        joins = (c.isalpha() if "digits alone" in wrong else c.isalnum()) and (
+            not han or "Chinese words whole" in wrong
+        )
         if joins or ("marks stay on words" in wrong and not han and not c.isspace()):
             word += c
             continue
@@ -123,7 +125,7 @@ ADDITIVE_MARGIN_LOSS = Loss(
                 "The positive stands in the denominator, too, and there as well its cosine is smaller by m."),
         Mistake("margin missing", "There is no margin: it is missing, or taken off every cosine, where it cancels.",
                 "Take it off the diagonal alone, before dividing by τ."),
-        Mistake("margin added", "The margin makes the task easier: it is added to the positive or taken off the others.",
+        Mistake("margin added", "The margin makes the task easier: it is added to the positive or taken off the rest.",
                 "Take it off the positive, which then has to win with a handicap."),
         Mistake("margin after the temperature", "The margin is taken off after the division by the temperature.",
                 "It is measured in cosines: (cos − m)/τ."),

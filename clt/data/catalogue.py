@@ -69,7 +69,7 @@ EMBEDDED = (
          ("question", "kind", "topic", "answers"), "jsonl"),
     _own("scenes", "100 captions written by hand for pictures of coloured shapes, and what to draw for each",
          ("caption", "things"), "jsonl", ("test",)),
-    _own("chinese", "1,406 Chinese sentences without labels: captions, headlines, questions, chat, instructions, reviews",
+    _own("chinese", "1,406 sentences in Chinese: captions, headlines, questions, chat, instructions, reviews",
          ("text", "kind"), "csv", ("train",)),
     _own("chinese_sts", "300 pairs of Chinese sentences scored 0 to 5, with a gloss in English for each sentence",
          (*PAIR, "gloss1", "gloss2"), "csv", ("test",)),
