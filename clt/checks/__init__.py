@@ -33,6 +33,7 @@ from clt.checks import (
     info_nce,
     label_aware,
     large_batches,
+    leaderboard,
     maps,
     memory,
     mining,
@@ -61,8 +62,8 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, derivations,
-    experiments,
+    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, leaderboard,
+    derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -8,6 +8,7 @@ from right import (
     context,
     labelled,
     large_batches,
+    leaderboard,
     maps,
     memory,
     negatives,
@@ -22,8 +23,8 @@ from right import (
 
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
-    algorithms, context, labelled, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
-    siamese, softmax, triplets, values,
+    algorithms, context, labelled, large_batches, leaderboard, maps, memory, negatives, pictures, predicting,
+    retrieval, siamese, softmax, triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):
