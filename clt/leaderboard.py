@@ -100,6 +100,11 @@ def sampled(query: Tensor, positive: Tensor, *, k: int = 5, temperature: float =
     return losses.negative_sampling_loss(query, positive, negatives, temperature=temperature)
 
 
+def one_negative(query: Tensor, positive: Tensor, *, margin: float = 0.5) -> Tensor:
+    """The triplet loss with the next positive of the batch as the negative."""
+    return losses.triplet_loss(query, positive, positive.roll(1, 0), margin=margin)
+
+
 def self_guided(query: Tensor, positive: Tensor, *, margin: float = 0.1, temperature: float = 0.05) -> Tensor:
     """InfoNCE in which a candidate more than ``margin`` above the positive is taken for another right answer.
 
@@ -124,7 +129,7 @@ def graded(left: Tensor, right: Tensor, scores: Tensor, *, scale: float = 20.0) 
     return losses.cosent_loss((left * right).sum(1), scores, scale=scale)
 
 
-SHAPED = {loss.__name__: loss for loss in (sampled, self_guided, in_order, twins_apart, graded)}
+SHAPED = {loss.__name__: loss for loss in (sampled, one_negative, self_guided, in_order, twins_apart, graded)}
 
 # ---- the rows: texts, loss, options, and the lesson that taught it
 
@@ -134,6 +139,7 @@ ROWS = {
     "pairs: InfoNCE": {"texts": "pairs", "loss": "info_nce_loss", "temperature": 0.05},
     "pairs: NT-Xent": {"texts": "pairs", "loss": "nt_xent_loss", "temperature": 0.05},
     "pairs: negative sampling": {"texts": "pairs", "loss": "sampled", "temperature": 0.05},
+    "pairs: triplet": {"texts": "pairs", "loss": "one_negative", "margin": 0.5},
     "pairs: decoupled": {"texts": "pairs", "loss": "decoupled_loss", "temperature": 0.05},
     "pairs: hard, debiased": {"texts": "pairs", "loss": "hard_negative_loss", "temperature": 0.05, "hardness": 0.1,
                               "class_prior": 0.01},
@@ -299,12 +305,13 @@ def floors(encoder) -> dict[str, Vectors]:
     read = cache(lambda texts: encoder.encode(list(texts)))
     premises = encoder.encode(list(data.load("nli", "train")["premise"]))
     middle = premises.mean(0)
-    directions, spread, _ = torch.linalg.svd((premises - middle).T.cov())
+    directions, spread, _ = torch.linalg.svd((premises - middle).double().T.cov())
+    white = (directions / spread.sqrt())[:, spread > 1e-6 * spread[0]].float()  # where nothing varies there is noise
     words = TfidfVectorizer(max_features=2000, dtype=np.float32).fit(data.sentences("nli", "sts", "emotions"))
     made = {
         "untrained": lambda texts: read(tuple(texts)),
         "centred": lambda texts: read(tuple(texts)) - middle,
-        "whitened": lambda texts: (read(tuple(texts)) - middle) @ (directions / spread.sqrt()),
+        "whitened": lambda texts: (read(tuple(texts)) - middle) @ white,
         "tf-idf": lambda texts: torch.from_numpy(words.transform(texts).toarray()),
         "random": lambda texts: torch.stack([_drawn(text, len(middle)) for text in texts]),
     }

@@ -81,6 +81,8 @@ def test_the_losses_in_another_form():
     rolled = torch.stack([p.roll(i, 0) for i in (1, 2)], dim=1)
     ours = leaderboard.sampled(q, p, k=2, temperature=0.3)
     assert ours.item() == pytest.approx(losses.negative_sampling_loss(q, p, rolled, temperature=0.3).item())
+    ours = leaderboard.one_negative(q, p, margin=0.3)
+    assert ours.item() == pytest.approx(losses.triplet_loss(q, p, p.roll(1, 0), margin=0.3).item())
     scores = torch.arange(8.0)
     assert leaderboard.graded(q, p, scores).item() == pytest.approx(losses.cosent_loss((q * p).sum(1), scores).item())
     texts = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
@@ -104,7 +106,11 @@ def test_a_loss_by_its_name_or_itself(start):
     assert leaderboard.named("nt_xent_loss") is losses.nt_xent_loss
     assert leaderboard.named("graded") is leaderboard.graded
     runs = []
-    for loss in ("nt_xent_loss", losses.nt_xent_loss, lambda q, p, temperature: losses.nt_xent_loss(q, p, temperature=temperature)):
+    for loss in (
+        "nt_xent_loss",
+        losses.nt_xent_loss,
+        lambda q, p, temperature: losses.nt_xent_loss(q, p, temperature=temperature),
+    ):
         model = copy.deepcopy(start)
         runs.append(leaderboard.fit(model, "pairs", loss, steps=2, temperature=0.1))
     assert runs[0] == runs[1] == runs[2]
@@ -139,7 +145,7 @@ def test_the_columns_of_an_encoder_that_knows_everything():
 
 
 def test_neighbours_by_hand():
-    z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.2, 1.0], [1.0, 0.2]])
+    z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.2, 1.0], [1.0, 0.5]])
     labels = ["a", "a", "b", "b", "b"]
     assert leaderboard.same_neighbours(z, labels, k=1) == pytest.approx(100 * 4 / 5)  # the last is nearest to an a
 
@@ -177,7 +183,8 @@ def test_the_rows_that_nobody_trained(start):
     vectors = {name: row.encode(texts[:400]) for name, row in rows.items()}
     assert torch.equal(vectors["untrained"], start.encode(texts[:400]))
     assert metrics.anisotropy(vectors["untrained"]) > 0.5 > abs(metrics.anisotropy(vectors["centred"]))
-    spread = rows["whitened"].encode(texts).T.cov()
-    assert torch.allclose(spread, torch.eye(len(spread)), atol=0.02)
+    spread = rows["whitened"].encode(texts).double().T.cov()
+    assert 250 <= len(spread) <= 256, "a direction in which nothing varies is left out"
+    assert torch.allclose(spread, torch.eye(len(spread), dtype=torch.float64), atol=1e-3)
     assert torch.equal(rows["random"].encode(texts[:3]), rows["random"].encode(texts[:3]))
     assert rows["tf-idf"].encode(["zzzz"]).abs().sum() == 0

@@ -53,6 +53,7 @@ EQUIVALENT = {
     "bm25": {
         "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
     },
+    "borda": {"line 3: 1 → 0": "who ties with whom is symmetric"},
     "zero_shot": {
         "line 2: F.normalize(prompts, dim=2).mean(dim=1) → F.normalize(prompts, dim=2).sum(dim=1)": "it is normalised",
     },

@@ -46,7 +46,9 @@ def test_it_is_the_sum_of_slow_losses(n, width, seed, data):
 def test_any_loss_with_any_number_of_embeddings_and_any_reduction():
     x, y, z = torch.randn(3, 4, 6)
     loss = losses.matryoshka_loss(losses.simcse_loss, x, y, z, dimensions=(6, 2))
-    assert loss.item() == pytest.approx((losses.simcse_loss(x, y, z) + losses.simcse_loss(*torch.stack([x, y, z])[..., :2])).item())
+    assert loss.item() == pytest.approx(
+        (losses.simcse_loss(x, y, z) + losses.simcse_loss(*torch.stack([x, y, z])[..., :2])).item()
+    )
     labels = torch.tensor([0, 0, 1, 1])
     rows = losses.matryoshka_loss(lambda e: losses.sup_con_loss(e, labels, reduction="none"), x, dimensions=(6, 3))
     assert rows.shape == (4,)

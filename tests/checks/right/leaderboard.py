@@ -54,7 +54,7 @@ def average_weights__plain(states, shares):
     for name, value in states[0].items():
         total = value
         if value.is_floating_point():
-            total = sum(share * state[name] for share, state in zip(shares, states, strict=True))
+            total = sum(shares[i] * states[i][name] for i in range(len(states)))
         found[name] = total
     return found
 
