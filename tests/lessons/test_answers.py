@@ -26,7 +26,7 @@ _train = training.train
 training.train = lambda *a, steps, **options: _train(*a, steps=min(steps, STEPS), **options)
 
 
-def counted(answer):
+def calls_counted(answer):
     """The same function, which counts how often it is called."""
     @functools.wraps(answer)
     def call(*arguments, **options):
@@ -74,7 +74,7 @@ def run(path: Path, answer) -> tuple[list[str], str]:
         elif "solution" not in tags(cell):
             cell.source = without_asserts(cell.source)
         cells.append(cell)
-    told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not counted'))" for name in names)
+    told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not calls_counted'))" for name in names)
     cells.append(nbformat.v4.new_code_cell(told))
     notebook.cells = cells
     NotebookClient(
@@ -92,7 +92,7 @@ def solved(stub: str, solution: str, name: str) -> str:
     body, _, check = solution.rpartition("\n")
     if f"def {name}(" not in body:
         return solution
-    return f"{body}\n\n\n{name} = counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
+    return f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
 
 
 def wrong(stub: str, solution: str, name: str) -> str:
