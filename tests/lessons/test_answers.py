@@ -74,7 +74,7 @@ def run(path: Path, answer) -> tuple[list[str], str]:
         elif "solution" not in tags(cell):
             cell.source = without_asserts(cell.source)
         cells.append(cell)
-    told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not calls_counted'))" for name in names)
+    told = "\n".join(f"print({name!r}, getattr({name}, 'calls', 'not counted'))" for name in names)
     cells.append(nbformat.v4.new_code_cell(told))
     notebook.cells = cells
     NotebookClient(
