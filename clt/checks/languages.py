@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from clt import losses
-from clt.checks._algorithm import Algorithm, Derivation
-from clt.checks._common import REDUCTION, mistakes, of_all_lengths, pairs, random, reduced, unit
+from clt.checks._algorithm import Algorithm, Derivation, returned
+from clt.checks._common import REDUCTION, mistakes, of_all_lengths, pairs, random, reduced, tensor, unit
 from clt.checks._exercise import Mistake, case
 from clt.checks._loss import Loss
 
@@ -47,7 +47,7 @@ def plain_characters(text, *, wrong=frozenset()):
 
 
 def tokens_of(answer, text: str) -> dict[str, object]:
-    return {"the tokens": list(answer(text))}
+    return {"the tokens": list(returned(answer(text)))}
 
 
 CHARACTERS = Algorithm(
@@ -120,6 +120,10 @@ ADDITIVE_MARGIN_LOSS = Loss(
         case("4 pairs, margin 0.7, τ = 0.2", *pairs(4, 8, seed=5), margin=0.7, temperature=0.2),
         case("1 pair", *pairs(1, 3, seed=7), margin=0.3, temperature=0.1),
     ],
+    extremes=[
+        case("temperature 0.01, positives at cosine −1", tensor([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]),
+             tensor([-1.0, 0.0], [1.0, 0.0], [0.1, 1.0]), margin=0.3, temperature=0.01),
+    ],
     mistakes=[
         Mistake("margin above only", "The margin is taken off in the numerator only: this adds a constant to the loss.",
                 "The positive stands in the denominator, too, and there as well its cosine is smaller by m."),
@@ -133,7 +137,7 @@ ADDITIVE_MARGIN_LOSS = Loss(
                 "Add the loss in which right looks for left: sum along the columns as well."),
         Mistake("other direction", "Only one direction is here: right looks for left.",
                 "Add the loss in which left looks for right."),
-        Mistake("mean of both", "This is the mean of the two directions.", "They are added."),
+        Mistake("mean of both", "This is the mean of the two directions.", "The two directions are added up."),
         *mistakes("temperature missing", "not normalised", "normalised over the batch", *REDUCTION),
     ],
 )  # fmt: skip

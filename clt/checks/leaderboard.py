@@ -9,10 +9,10 @@ from torch import Tensor
 
 from clt import losses, metrics
 from clt.checks import labs
-from clt.checks._algorithm import Algorithm
+from clt.checks._algorithm import Algorithm, returned
 from clt.checks._common import random, tensor
 from clt.checks._compare import numbers
-from clt.checks._exercise import Mistake, case
+from clt.checks._exercise import Mistake, NotAttempted, case
 from clt.checks._experiment import Experiment
 from clt.checks._loss import Loss
 from clt.results import number
@@ -214,7 +214,7 @@ def plain_average(states, shares, *, wrong=frozenset()):
 
 
 def _seen_average(answer, states, shares) -> dict[str, object]:
-    found = answer(states, shares)
+    found = returned(answer(states, shares))
     names = sorted(found) if isinstance(found, dict) else f"got a {type(found).__name__}"
     seen = {"it has the names of the states": names}
     if isinstance(found, dict):
@@ -273,10 +273,12 @@ def judge_loss(answer) -> Iterator[tuple[str, ...]]:
     yield what, "" if callable(answer) else f"Hand in the function itself: got a {type(answer).__name__}."
     query, positive = random(4, 3, seed=1).float().requires_grad_(), random(4, 3, seed=2).float().requires_grad_()
     try:
-        value = answer(query, positive)
-    except NotImplementedError:
+        value = returned(answer(query, positive))
+    except NotAttempted:
         raise
     except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:  # the stub
+            raise NotAttempted from error
         yield "it returns a number", f"It stopped with {type(error).__name__}: {error}."
         return
     fine = numbers(value) is not None and isinstance(value, Tensor) and value.ndim == 0

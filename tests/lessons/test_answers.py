@@ -98,7 +98,9 @@ def solved(stub: str, solution: str, name: str) -> str:
     body, _, check = solution.rpartition("\n")
     if f"def {name}(" not in body:
         return solution
-    return f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
+    return (
+        f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # calls from here on count"
+    )
 
 
 def wrong(stub: str, solution: str, name: str) -> str:
