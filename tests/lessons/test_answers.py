@@ -98,9 +98,7 @@ def solved(stub: str, solution: str, name: str) -> str:
     body, _, check = solution.rpartition("\n")
     if f"def {name}(" not in body:
         return solution
-    return (
-        f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # calls from here on count"
-    )
+    return f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # calls from here on count"
 
 
 def wrong(stub: str, solution: str, name: str) -> str:
