@@ -5,8 +5,9 @@ layers, or a lambda around counted vectors.
 """
 
 import functools
+import itertools
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -294,6 +295,72 @@ def across(pictures: Tensor, texts: Tensor) -> dict[str, float]:
     moved = F.normalize(y + shift / 2, dim=1) @ F.normalize(x - shift / 2, dim=1).T
     first = metrics.recall(moved, torch.eye(len(x)), 1)
     return {"gap": shift.norm().item(), "told apart": 100 * told, "moved": 100 * first}
+
+
+def counted(texts: Sequence[str], tokens: Callable[[str], list[str]]) -> "Counted":
+    """What counted tokens are worth, as a row for tables: tf-idf, with the weights of ``texts``.
+
+    Args:
+        texts: training texts, without labels.
+        tokens: splits a text, such as ``str.split``.
+
+    Returns:
+        Something with ``encode``, for :func:`sts` and the others; a token that is not in ``texts`` does not count.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # late: half a second
+
+    return Counted(TfidfVectorizer(analyzer=tokens).fit(texts))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counted tokens: :func:`counted` makes it."""
+
+    counter: object
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """``(N, V)``, rows of length 1; of a sentence without a known token, 0."""
+        return torch.from_numpy(self.counter.transform(sentences).toarray()).float()
+
+
+def found_first(vectors: Mapping[str, Tensor], score: Callable[[Tensor], Tensor] | None = None) -> float:
+    """How many sentences find their translation first, in per cent, over all ordered pairs of languages.
+
+    Args:
+        vectors: for each language ``(N, D)``; row i says the same in all of them.
+        score: makes scores of an ``(N, N)`` table of cosines, sources × targets; the cosines themselves if left out.
+
+    Raises:
+        ValueError: if there are fewer than two languages, or their shapes differ.
+    """
+    if len(vectors) < 2 or len({x.shape for x in vectors.values()}) > 1:
+        shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in vectors.items())
+        raise ValueError(f"expected two languages or more, with the same sentences, got {shapes or 'none'}")
+    unit, hits = {name: F.normalize(x, dim=1) for name, x in vectors.items()}, []
+    for one, other in itertools.permutations(unit, 2):
+        cosines = unit[one] @ unit[other].T
+        nearest = (cosines if score is None else score(cosines)).argmax(1)
+        hits.append((nearest == torch.arange(len(nearest))).double().mean())
+    return 100 * torch.stack(hits).mean().item()
+
+
+def group_told(train: Mapping[str, Tensor], test: Mapping[str, Tensor]) -> float:
+    """How often a linear classifier, fitted on ``train``, names the group of a vector of ``test``; in per cent."""
+    parts = []
+    for groups in (train, test):
+        parts += [torch.cat(list(groups.values())), [name for name, x in groups.items() for _ in x]]
+    return 100 * metrics.linear_probe(*parts)
+
+
+@torch.no_grad()
+def in_batches(model: nn.Module, read: Callable[[Sequence[str]], Tensor], texts: Sequence[str]) -> Tensor:
+    """What ``read`` makes of the texts, 64 of one length at a time, in their order; the model is left as it was."""
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [read([texts[i] for i in order[start : start + 64]]) for start in range(0, len(order), 64)]
+    model.train(was_training)
+    return torch.cat(parts)[torch.tensor(order).argsort()]
 
 
 def averaged_words(encoder) -> "Averaged":

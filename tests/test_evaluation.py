@@ -299,3 +299,54 @@ def test_across_two_clouds_that_lie_apart():
     assert same["gap"] == 0
     assert same["moved"] == 100
     assert same["told apart"] < 70
+
+
+def test_found_first_over_every_ordered_pair_of_languages():
+    eye = torch.eye(4)
+    assert evaluation.found_first({"a": eye, "b": 3 * eye, "c": eye}) == 100
+    turned = eye.roll(1, 0)
+    assert evaluation.found_first({"a": eye, "b": turned}) == 0
+    half = eye.clone()
+    half[2:] = half[2:].flip(0)  # the last two exchanged
+    assert evaluation.found_first({"a": eye, "b": half}) == 50
+    assert evaluation.found_first({"a": eye, "b": half, "c": eye}) == pytest.approx(100 * 4 / 6)
+    assert evaluation.found_first({"a": eye, "b": turned}, lambda cosines: cosines.roll(1, 1).roll(-2, 1)) == 100
+    for wrong in ({}, {"a": eye}, {"a": eye, "b": eye[:2]}):
+        with pytest.raises(ValueError, match="two languages or more"):
+            evaluation.found_first(wrong)
+
+
+def test_group_told_by_a_linear_classifier():
+    z = torch.randn(80, 6, generator=torch.Generator().manual_seed(0))
+    shift = torch.tensor([6.0, 0, 0, 0, 0, 0])
+    apart = {"en": z[:20], "de": z[20:40] + shift, "fr": z[40:60] - shift}
+    assert evaluation.group_told(apart, {name: x + 0.1 for name, x in apart.items()}) > 95
+    same = {"en": z[:40], "de": z[40:]}
+    assert evaluation.group_told(same, {"en": z[40:], "de": z[:40]}) < 50
+
+
+def test_counted_tokens_are_tf_idf_of_any_tokens():
+    counted = evaluation.counted(["abc", "abd", "a"], list)
+    x = counted.encode(["ab", "ba", "cd", "xyz"])
+    assert x.norm(dim=1).tolist() == pytest.approx([1, 1, 1, 0])
+    assert torch.equal(x[0], x[1])
+    rare, common = math.log(4 / 2) + 1, math.log(4 / 4) + 1
+    middle = math.log(4 / 3) + 1  # of b, in two of three
+    assert x[0].max().item() == pytest.approx(middle / math.hypot(middle, common))
+    assert x[2].max().item() == pytest.approx(rare / math.hypot(rare, rare))
+
+
+def test_in_batches_keeps_the_order_and_the_mode():
+    seen = []
+
+    def read(texts):
+        seen.append(len(texts))
+        assert not model.training
+        return torch.tensor([[float(len(text)), float(text)] for text in texts])
+
+    model = torch.nn.Dropout()
+    texts = [str(n) for n in range(150, 0, -1)]
+    found = evaluation.in_batches(model, read, texts)
+    assert found[:, 1].tolist() == list(range(150, 0, -1))
+    assert seen == [64, 64, 22]
+    assert model.training

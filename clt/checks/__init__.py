@@ -32,6 +32,7 @@ from clt.checks import (
     geometry,
     info_nce,
     label_aware,
+    languages,
     large_batches,
     maps,
     memory,
@@ -61,7 +62,8 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, derivations,
+    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, languages,
+    derivations,
     experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clt.data.catalogue import CATALOGUE, EMBEDDED, PUBLIC, Entry
+from clt.data.catalogue import CATALOGUE, EMBEDDED, OTHER_LANGUAGES, PUBLIC, Entry
 from clt.data.family import family_trees
-from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order
+from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order, batches_of_two
 from clt.data.shop import Shop, StreamingFrequency
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
-    "batches", "batches_alike", "batches_by_label", "batches_in_order",
-    "data_dir", "digest", "family_trees", "load", "note", "public_status", "sentences", "verify", "write_checksums",
+    "batches", "batches_alike", "batches_by_label", "batches_in_order", "batches_of_two",
+    "data_dir", "digest", "family_trees", "load", "note", "public_status", "sentences", "unasked", "verify",
+    "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"
@@ -88,7 +89,7 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
 
 # The columns of the embedded sets that hold text.
 TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "contradiction", "sentences", "turns",
-         "sentence", "paraphrase", "changed")  # fmt: skip
+         "sentence", "paraphrase", "changed", "english", "german", "french", "spanish")  # fmt: skip
 
 
 def sentences(*names: str) -> list[str]:
@@ -97,7 +98,7 @@ def sentences(*names: str) -> list[str]:
     Passages and questions, which are there to be searched, are not among them.
 
     Args:
-        names: of embedded sets; default: all of them.
+        names: of embedded sets; default: all that are in English.
 
     Raises:
         ValueError: if there is no embedded set of that name.
@@ -107,13 +108,28 @@ def sentences(*names: str) -> list[str]:
         raise ValueError(f"there is no embedded set {unknown[0]!r}; there are {', '.join(known)}")
     found: dict[str, None] = {}
     for entry in EMBEDDED:
-        if (names and entry.name not in names) or not set(entry.columns) & set(TEXTS):
+        wanted = entry.name in names if names else entry.name not in OTHER_LANGUAGES
+        if not wanted or "train" not in entry.files or not set(entry.columns) & set(TEXTS):
             continue
         rows = load(entry.name, "train")
         for column in (column for column in entry.columns if column in TEXTS):
             for cell in rows[column]:
                 found |= dict.fromkeys(cell if isinstance(cell, list) else [cell])
     return list(found)
+
+
+def unasked(name: str) -> list[str]:
+    """The sentences of a set's training pairs that stand in none of its other splits: text for learning without labels.
+
+    Each comes once. In published sets a few test sentences stand among those for training as well.
+
+    Args:
+        name: of a set of scored pairs, such as ``"STS-B"``; errors as for :func:`load`.
+    """
+    columns = ("sentence1", "sentence2")
+    every = load(name)
+    asked = {s for split in every if split != "train" for column in columns for s in every[split][column]}
+    return [s for s in dict.fromkeys(s for column in columns for s in every["train"][column]) if s not in asked]
 
 
 def verify() -> list[str]:

@@ -69,6 +69,12 @@ EMBEDDED = (
          ("question", "kind", "topic", "answers"), "jsonl"),
     _own("scenes", "100 captions written by hand for pictures of coloured shapes, and what to draw for each",
          ("caption", "things"), "jsonl", ("test",)),
+    _own("chinese", "1,406 sentences in Chinese: captions, headlines, questions, chat, instructions, reviews",
+         ("text", "kind"), "csv", ("train",)),
+    _own("chinese_sts", "300 pairs of Chinese sentences scored 0 to 5, with a gloss in English for each sentence",
+         (*PAIR, "gloss1", "gloss2"), "csv", ("test",)),
+    _own("translations", "500 sentences, each in English, German, French and Spanish",
+         ("english", "german", "french", "spanish"), "csv", ("train", "test")),
 )  # fmt: skip
 
 PUBLIC = (
@@ -90,6 +96,14 @@ PUBLIC = (
     Entry("SICK-R", "Sentences involving compositional knowledge, relatedness 1 to 5", PAIR,
           {"test": "SICK-R/test.csv"}, "CC BY-NC-SA 3.0", "Marelli et al. (2014), LREC", hub="mteb/sickr-sts",
           revision="20a6d6f312dd54037fe07a32d58e5e168867909d"),
+    Entry("STS-B-zh", "STS benchmark translated into Chinese, scored in whole numbers from 0 to 5", PAIR,
+          {split: f"STS-B-zh/{split}.csv" for split in ("train", "dev", "test")}, "none stated",
+          "Cer et al. (2017), SemEval-2017 Task 1; translation of the CNSD project", hub="C-MTEB/STSB",
+          hub_splits={"dev": "validation"}),
+    Entry("PAWS-X-zh", "Chinese sentences with nearly the same words: 1 for a paraphrase, else 0", PAIR,
+          {split: f"PAWS-X-zh/{split}.csv" for split in ("dev", "test")}, "free for any purpose with acknowledgement",
+          "Yang et al. (2019), EMNLP", hub="google-research-datasets/paws-x", hub_config="zh",
+          hub_splits={"dev": "validation"}, file_columns={"label": "score"}, hub_columns={"label": "score"}),
     Entry("SNLI", "Stanford natural language inference: captions and hypotheses", NLI,
           {"train": "SNLI/train_18k.csv", "dev": "SNLI/dev.csv", "test": "SNLI/test.csv"}, "CC BY-SA 4.0",
           "Bowman et al. (2015), EMNLP", hub="stanfordnlp/snli", hub_splits={"dev": "validation"},
@@ -154,4 +168,6 @@ PUBLIC = (
           hub="BeIR/scifact-qrels", hub_columns={"query-id": "query_id", "corpus-id": "doc_id", "score": "relevance"}),
 )  # fmt: skip
 
+# Embedded sets in other languages than English: `data.sentences()` gives them to those alone who name them.
+OTHER_LANGUAGES = ("chinese", "chinese_sts", "translations")
 CATALOGUE = {entry.name: entry for entry in (*EMBEDDED, *PUBLIC)}

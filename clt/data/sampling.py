@@ -30,6 +30,38 @@ def batches(*columns: Sequence, size: int) -> Callable[["torch.Generator"], list
     return sample
 
 
+def batches_of_two(
+    *columns: Sequence[str], size: int, hub: int | None = None
+) -> Callable[["torch.Generator"], list[list[str]]]:
+    """Draw ``size`` different rows of two columns at a time: sentences, and their translations.
+
+    Args:
+        columns: two or more sequences of one length, such as the languages of a text.
+        size: rows in a batch.
+        hub: the number of a column that is in every batch; left out, any two columns are drawn.
+
+    Returns:
+        ``sample(generator)``: two lists, of two different columns; with a hub, the first is its.
+
+    Raises:
+        ValueError: if there are fewer than two columns, they differ in length or have fewer than ``size`` rows, or
+            there is no column ``hub``.
+    """
+    rows = batches(*columns, size=size)
+    if len(columns) < 2 or hub not in (None, *range(len(columns))):
+        raise ValueError(f"expected two columns or more, and the number of one of them as the hub, got {hub}")
+    others = [i for i in range(len(columns)) if i != hub]
+
+    def sample(generator: "torch.Generator") -> list[list[str]]:
+        import torch  # late: whoever only loads texts need not wait for it
+
+        drawn = [others[i] for i in torch.randperm(len(others), generator=generator)[:2].tolist()]
+        chosen = rows(generator)
+        return [chosen[i] for i in (drawn if hub is None else [hub, drawn[0]])]
+
+    return sample
+
+
 def batches_alike(sentences: Sequence[str], *, size: int) -> Callable[["torch.Generator"], list[str]]:
     """Draw ``size`` sentences of about one length at a time: little is spent on padding, and length gives nothing away.
 

@@ -1,5 +1,6 @@
 """The losses, one short file per family, all pure functions of tensors."""
 
+from clt.losses.additive_margin import additive_margin_loss
 from clt.losses.clip import clip_loss
 from clt.losses.cosent import cosent_loss
 from clt.losses.distillation import distillation_loss
@@ -22,6 +23,7 @@ from clt.losses.twin import HippocampusQueue, ifcl_loss, twin_loss, twin_margin
 
 __all__ = [
     "HippocampusQueue",
+    "additive_margin_loss",
     "batch_triplet_loss",
     "clip_loss",
     "cosent_loss",

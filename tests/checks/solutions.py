@@ -7,6 +7,7 @@ from right import (
     algorithms,
     context,
     labelled,
+    languages,
     large_batches,
     maps,
     memory,
@@ -22,7 +23,7 @@ from right import (
 
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
-    algorithms, context, labelled, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
+    algorithms, context, labelled, languages, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
     siamese, softmax, triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():

@@ -50,6 +50,7 @@ EQUIVALENT = {
         ),
         "a search may start anywhere, go on for longer, and take other strides",
     ),
+    "csls": {"line 3: True → False": "a row is set below each row, with or without it"},
     "bm25": {
         "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
     },

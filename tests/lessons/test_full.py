@@ -44,6 +44,8 @@ CUT = {
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},
     "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001"],
                  "loss_sizes": [512, 1024]},
+    "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
+                     "scored": ["chinese_sts/test"]},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not

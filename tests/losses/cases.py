@@ -133,6 +133,13 @@ CASES = [
         (ROWS, ROWS),
     ),
     Case(
+        "additive margin",
+        lambda a, b, **o: losses.additive_margin_loss(a, b, margin=0.25, temperature=0.2, **o),
+        lambda a, b: slow.additive_margin(a, b, margin=0.25, temperature=0.2),
+        (ROWS, ROWS),
+        tiled=False,
+    ),
+    Case(
         "simcse",
         lambda a, p, **o: losses.simcse_loss(a, p, temperature=0.1, **o),
         lambda a, p: slow.simcse(a, p, temperature=0.1),

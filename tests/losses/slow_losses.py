@@ -52,6 +52,19 @@ def clip(left, right, *, temperature):
     return rows
 
 
+def additive_margin(left, right, *, margin, temperature):
+    """Both directions, each against all others; the own pair with its margin taken off, above and below."""
+    rows = []
+    for i in range(len(left)):
+        own = torch.exp((cosine(left[i], right[i]) - margin) / temperature)
+        total = torch.zeros((), dtype=torch.float64)
+        for anchor, others in ((left[i], right), (right[i], left)):
+            rest = sum(torch.exp(cosine(anchor, o) / temperature) for j, o in enumerate(others) if j != i)
+            total = total - torch.log(own / (own + rest))
+        rows.append(total)
+    return rows
+
+
 def distillation(student, teacher):
     rows = []
     for s, t in zip(student, teacher.detach(), strict=True):

@@ -27,6 +27,7 @@ TEMPERATURES = [
     lambda t: losses.decoupled_loss(X, X, temperature=t),
     lambda t: losses.sigmoid_loss(X, X, temperature=t),
     lambda t: losses.clip_loss(X, X, temperature=t),
+    lambda t: losses.additive_margin_loss(X, X, temperature=t),
     lambda t: losses.guided_info_nce_loss(X, X, X, X, temperature=t),
 ]
 
@@ -45,6 +46,7 @@ TWO_OF_A_SHAPE = [
     losses.decoupled_loss,
     losses.sigmoid_loss,
     losses.clip_loss,
+    losses.additive_margin_loss,
     lambda a, b: losses.guided_info_nce_loss(a, b, X, X),
 ]
 
