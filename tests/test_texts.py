@@ -29,6 +29,7 @@ SETS = {
     "passages": ("csv", (300, 50, 150), ("passage",), ("id", "topic")),
     "questions": ("jsonl", (600, 100, 300), ("question",), ("kind", "topic", "answers")),
     "scenes": ("jsonl", (100,), ("caption",), ("things",)),
+    "emoji": ("csv", (800, 160, 240), ("message",), ("emoji",)),
 }
 
 # the word a label is named by, in every form that would give the label away
@@ -238,6 +239,36 @@ def test_no_emotion_names_itself():
     }
     situations = [row for split in SPLITS for row in rows("emotions", split)]
     assert [row for row in situations if named[row["label"]].search(row["text"])] == []
+
+
+# what a picture is called, and what it shows: words that would give it away
+EMOJI_WORDS = {
+    "😂": "laugh|lol\\b|funny|hilar|tears|giggl|joke",
+    "😍": "love|heart|ador|crush",
+    "🎉": "party|parties|celebrat|congrat|confetti|hooray|popper",
+    "🙏": "thank|grateful|gratitude|pray",
+    "💪": "strong|strength|muscle|bicep|flex",
+    "🤞": "finger|hope|hoping|luck|pray",
+    "😌": "reliev|relief|calm|relax|peace",
+    "😮": "surpris|wow|shock|astonish|amaz|gasp|stun",
+    "🤔": "think|thought|hm|wonder|ponder|puzzl",
+    "😴": "sleep|slept|tired|zz|exhaust|asleep",
+    "🙄": "roll|eye|whatever|annoy",
+    "😡": "angr|anger|furious|rage|mad\\b|livid|outrag",
+    "😱": "scream|scar(?:ed|y)|terrif|afraid|fear|fright|horror",
+    "😳": "embarrass|blush|red\\b|asham|mortif|awkward|cring",
+    "🤢": "disgust|vomit|naus|sick|gross|yuck|puke|revolt",
+    "💔": "heart|broken|sad\\b",
+}
+
+
+def test_emoji_are_balanced_and_no_message_names_its_own():
+    for split, per_emoji in (("train", 50), ("dev", 10), ("test", 15)):
+        found = rows("emoji", split)
+        assert Counter(row["emoji"] for row in found) == dict.fromkeys(EMOJI_WORDS, per_emoji)
+        named = [r for r in found if re.search(rf"\b(?:{EMOJI_WORDS[r['emoji']]})", r["message"], re.IGNORECASE)]
+        assert named == []
+        assert not [row for row in found if any(emoji in row["message"] for emoji in EMOJI_WORDS)]
 
 
 def test_emotion_maps_cover_the_labels_and_nest():

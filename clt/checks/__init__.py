@@ -48,6 +48,7 @@ from clt.checks import (
     siamese,
     steps,
     sup_con,
+    transfer,
     triplet,
     twin,
 )
@@ -62,9 +63,8 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, languages,
-    derivations,
-    experiments,
+    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, transfer,
+    languages, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

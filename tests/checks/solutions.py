@@ -17,6 +17,7 @@ from right import (
     retrieval,
     siamese,
     softmax,
+    transfer,
     triplets,
     values,
 )
@@ -24,7 +25,7 @@ from right import (
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
     algorithms, context, labelled, languages, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
-    siamese, softmax, triplets, values,
+    siamese, softmax, transfer, triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):

@@ -68,6 +68,11 @@ EQUIVALENT = {
         "line 3: weight / weight.sum() → weight": WEIGHTS,
         "line 3: weight.sum() → weight.mean()": WEIGHTS,
     },
+    "label_pairs": {
+        "line 9: (labels[pairs[:, 0]] == labels[pairs[:, 1]]).float() → labels[pairs[:, 0]] == labels[pairs[:, 1]]":
+            "True and False are 1 and 0",
+    },
+    "labels_needed": {"line 4: 1 → 0": "the first score has been found to be too low"},
     "nt_xent_split": {"line 7: dim=1 → dim=0": SYMMETRIC},
     "debiased_loss": {"line 8: 1 → 0": SYMMETRIC},
     "batch_hard_loss": {

@@ -44,6 +44,7 @@ CUT = {
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},
     "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001"],
                  "loss_sizes": [512, 1024]},
+    "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                      "scored": ["chinese_sts/test"]},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
