@@ -310,7 +310,9 @@ def test_found_first_over_every_ordered_pair_of_languages():
     half[2:] = half[2:].flip(0)  # the last two exchanged
     assert evaluation.found_first({"a": eye, "b": half}) == 50
     assert evaluation.found_first({"a": eye, "b": half, "c": eye}) == pytest.approx(100 * 4 / 6)
-    assert evaluation.found_first({"a": eye, "b": turned}, lambda cosines: cosines.roll(1, 1).roll(-2, 1)) == 100
+    two = torch.eye(2)
+    assert evaluation.found_first({"a": two, "b": two.flip(0)}) == 0
+    assert evaluation.found_first({"a": two, "b": two.flip(0)}, torch.neg) == 100, "the score that was asked for"
     for wrong in ({}, {"a": eye}, {"a": eye, "b": eye[:2]}):
         with pytest.raises(ValueError, match="two languages or more"):
             evaluation.found_first(wrong)
