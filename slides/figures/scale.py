@@ -157,9 +157,7 @@ def scale_ways() -> Figure:
         ax.set_title(title, fontsize=19)
         ax.text(0.5, -0.28, f"prints {loss:.3f}", fontsize=19, ha="center", va="center")
         told.append(f"{title}: loss {loss:.3f}, cosine {cosine:.2f}, length {ratio:.2f}")
-    return plots.describe(
-        fig, f"Four gradients as arrows, each beside the true one, which is grey. {'; '.join(told)}."
-    )
+    return plots.describe(fig, f"Four gradients as arrows, each beside the true one, which is grey. {'; '.join(told)}.")
 
 
 def best(task: str, measure: str, size: int) -> str:
@@ -170,15 +168,16 @@ def best(task: str, measure: str, size: int) -> str:
 
 @figure
 def scale_batch() -> Figure:
-    panels = {"search, %": ("labels", "search"), "scored pairs": ("labels", "sts"), "dropout, scored": ("dropout", "sts")}
+    panels = {"search, %": ("labels", "search"), "scored pairs": ("labels", "sts"),
+              "dropout, scored": ("dropout", "sts")}  # fmt: skip
     fig, axes = plt.subplots(1, 3, figsize=(12.4, 4.3))
     told = []
     for ax, (title, (task, measure)) in zip(axes, panels.items(), strict=True):
         for rate in RATES[task]:
             k = RATES["labels"].index(rate)
             line = [np.mean(values(LESSON, f"{task}: {n}, rate {rate}.{measure}/test")) for n in SIZES]
-            ax.plot(SIZES, line, color=plots.COLOURS[(0, 2, 1, 3)[k]], marker="osD^"[k], linestyle=("-", "--", "-.", ":")[k],
-                    linewidth=2, label=rate)  # fmt: skip
+            look = {"color": plots.COLOURS[(0, 2, 1, 3)[k]], "linestyle": ("-", "--", "-.", ":")[k], "linewidth": 2}
+            ax.plot(SIZES, line, marker="osD^"[k], label=rate, **look)
         keys = [f"{best(task, measure, n)}/test" for n in SIZES]
         edge = [np.mean(values(LESSON, key)) for key in keys]
         ax.plot(SIZES, edge, color=ink(), linewidth=9, alpha=0.22, linestyle="-", zorder=0)
@@ -212,7 +211,8 @@ def scale_cost() -> Figure:
         told.append(f"{name} {f'above 80 GB from {over[0]:,.0f} pairs' if len(over) else 'stays below'}")
     ax.axhline(80, color=ink(), linewidth=2.5)
     ax.text(4500, 95, "80 GB", fontsize=19, va="bottom")
-    ax.set(xscale="log", yscale="log", ylim=(0.02, 20000), xlim=(4096, 2**24), xlabel="pairs, on 1,024 GPUs", ylabel="GB")
+    ax.set(xscale="log", yscale="log", ylim=(0.02, 20000), xlim=(4096, 2**24), ylabel="GB")
+    ax.set_xlabel("pairs, on 1,024 GPUs")
     ticks = {2**13: "8,192", 2**17: "131,072", 2**20: "1 million", 2**24: "16 million"}
     ax.set(xticks=list(ticks), xticklabels=list(ticks.values()), yticks=(0.1, 1, 10, 100, 1000))
     ax.set_yticklabels(("0.1", "1", "10", "100", "1,000"))

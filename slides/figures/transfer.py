@@ -1,6 +1,7 @@
 """Figures of the eighth deck: few labels, what another task is worth, emoji as labels, a model's text and yours."""
 
 import csv
+import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from clt import data, plots
 
 from ._drawing import arrow, encoder, figure, groups, ink, values
-from .context_drawn import BLUE, BROWN, GREEN, GREY, box
+from .context_drawn import BROWN, GREEN, GREY, box
 
 LESSON = "17_transfer"
 COUNTS = {"kinds": (8, 32, 128), "intents": (8, 32), "emoji": (8, 32)}
@@ -18,7 +19,7 @@ ROUTES = ("frozen", "words", "fine-tuning", "SetFit", "all pairs", "SupCon")
 # Gururangan et al. (2020), table 5: RoBERTa, then pretrained further on the domain's text, the task's texts, on both
 ADAPTED = {
     "ACL-ARC": (63.0, 75.4, 67.4, 75.6), "SciERC": (77.3, 80.8, 79.3, 81.3), "ChemProt": (81.9, 84.2, 82.6, 84.4),
-    "Helpfulness": (65.1, 66.5, 68.5, 68.7), "HyperPartisan": (86.6, 88.2, 90.4, 90.0),
+    "Helpfulness": (65.1, 66.5, 68.5, 68.7), "HyperP.": (86.6, 88.2, 90.4, 90.0),
     "RCT": (87.2, 87.6, 87.7, 87.8), "IMDB": (95.0, 95.4, 95.5, 95.6), "AGNews": (93.9, 93.9, 94.5, 94.6),
 }  # fmt: skip
 
@@ -37,7 +38,8 @@ def transfer_pairs() -> Figure:
                 if i >= j:
                     continue
                 same = six[i][1] == six[j][1]
-                ax.add_patch(plt.Rectangle((j + 0.04, i + 0.04), 0.92, 0.92, facecolor=GREEN if same else BROWN, linewidth=0))
+                look = {"facecolor": GREEN if same else BROWN, "linewidth": 0}
+                ax.add_patch(plt.Rectangle((j + 0.04, i + 0.04), 0.92, 0.92, **look))
                 said = f"{int(same)}" if k else f"{cosine[i, j]:.2f}"
                 ax.text(j + 0.5, i + 0.5, said, color="white", fontsize=19, ha="center", va="center")
         ax.set(xlim=(0.9, 6.05), ylim=(5.1, -0.05))
@@ -75,8 +77,8 @@ def transfer_few() -> Figure:
         ax.locator_params(axis="y", nbins=4)
         ax.margins(x=0.12)
         ax.set_title(f"{name}: right, %", fontsize=19)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=17, columnspacing=1.2,
-               handlelength=1.6)  # fmt: skip
+    look = {"fontsize": 17, "columnspacing": 1.2, "handlelength": 1.6}
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, **look)
     return plots.describe(fig, f"Accuracy with 8, 32 and 128 labels of each class. {'; '.join(told)}.")
 
 
@@ -84,7 +86,7 @@ def needed(counts: tuple[int, ...], scores: list[float], goal: float) -> float:
     """Where straight lines on a logarithmic axis first reach a goal: the lesson's own reading."""
     if scores[0] >= goal:
         return counts[0]
-    for (a, b), (low, high) in zip(zip(counts, counts[1:], strict=False), zip(scores, scores[1:], strict=False), strict=True):
+    for (a, b), (low, high) in zip(itertools.pairwise(counts), itertools.pairwise(scores), strict=True):
         if high >= goal:
             return a * (b / a) ** ((goal - low) / (high - low))
     return float("inf")
@@ -110,7 +112,7 @@ def transfer_worth() -> Figure:
         ax.set(xlabel="labels a class that the frozen encoder needs")
         ax.set_title(name, fontsize=19)
     return plots.describe(
-        fig, f"How many labels of each class the frozen encoder needs to be as good as a route with 8. {'; '.join(told)}."
+        fig, f"Labels of each class that the frozen encoder needs to be as good as a route with 8. {'; '.join(told)}."
     )
 
 
@@ -139,8 +141,8 @@ def transfer_thaw() -> Figure:
     for j, phase in enumerate(phases):
         for i in range(5):
             learns = i in phase
-            ax.add_patch(plt.Rectangle((j + 0.05, i + 0.05), 0.9, 0.9, facecolor=GREEN if learns else "none", edgecolor=GREY,
-                                       linewidth=1.5))  # fmt: skip
+            look = {"facecolor": GREEN if learns else "none", "edgecolor": GREY, "linewidth": 1.5}
+            ax.add_patch(plt.Rectangle((j + 0.05, i + 0.05), 0.9, 0.9, **look))
             if learns:
                 ax.text(j + 0.5, i + 0.5, "learns", color="white", fontsize=15, ha="center", va="center")
         ax.text(j + 0.5, -0.25, str(j + 1), fontsize=19, ha="center", va="center")
@@ -194,5 +196,5 @@ def transfer_adapted() -> Figure:
     ax.set(ylabel="F1 or accuracy: gain", yticks=(0, 5, 10), ylim=(-0.6, 13.5))
     ax.legend(fontsize=18, title="RoBERTa, pretrained further on", title_fontsize=18)
     return plots.describe(
-        fig, f"Eight tasks, with RoBERTa's score below each, and what is gained by pretraining further. {'; '.join(told)}."
+        fig, f"Eight tasks, RoBERTa's score below each, and what is gained by pretraining further. {'; '.join(told)}."
     )
