@@ -180,6 +180,31 @@ def test_above_reads_a_sentence_once_for_all_copies(tiny_folder, monkeypatch):
     assert torch.allclose(upper.encode(SENTENCES[:2]), first, atol=1e-5)
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_whole_of_trained_upper_layers_can_be_saved(tiny_folder, tmp_path, pooling, layer):
+    given = SentenceEncoder.load(tiny_folder, pooling=pooling, max_length=20)
+    before = given.encode(SENTENCES)
+    upper = given.above(layer)
+    training.train(
+        upper, lambda g: SENTENCES, lambda m, b: m(m.tokenize(b)).square().mean(), steps=2, learning_rate=1e-2,
+        progress=False,
+    )  # fmt: skip
+    whole = upper.whole()
+    assert type(whole) is SentenceEncoder
+    assert (whole.pooling, whole.max_length) == (pooling, 20)
+    assert torch.allclose(whole.encode(SENTENCES), upper.encode(SENTENCES), atol=1e-5)
+    assert not torch.allclose(whole.encode(SENTENCES), before, atol=1e-3)
+    assert torch.equal(given.encode(SENTENCES), before), "the encoder it came from is left alone"
+    assert all(p.requires_grad for p in whole.parameters())
+    whole.save(tmp_path / "whole")
+    again = SentenceEncoder.load(tmp_path / "whole")
+    assert torch.equal(again.encode(SENTENCES), whole.encode(SENTENCES))
+    with torch.no_grad():
+        next(whole.model.encoder.layer[-1].parameters()).zero_()
+    assert torch.allclose(again.encode(SENTENCES), upper.encode(SENTENCES), atol=1e-5), "a copy"
+
+
 def test_above_refuses_what_it_cannot_do(tiny_folder, tmp_path):
     from transformers import AutoModel, ElectraConfig
 

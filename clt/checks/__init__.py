@@ -34,6 +34,7 @@ from clt.checks import (
     label_aware,
     languages,
     large_batches,
+    leaderboard,
     maps,
     memory,
     mining,
@@ -64,7 +65,7 @@ from clt.checks._report import Report
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
     memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, transfer,
-    languages, derivations, experiments,
+    languages, leaderboard, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

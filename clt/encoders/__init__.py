@@ -1,5 +1,6 @@
 """From a sentence, or a small picture, to a point: the encoders of the course."""
 
+from clt.encoders.card import publish
 from clt.encoders.dropout import set_dropout
 from clt.encoders.images import ImageEncoder
 from clt.encoders.pictures import CaptionTower, PictureTower
@@ -10,5 +11,5 @@ from clt.encoders.upper import UpperLayers
 
 __all__ = [
     "POOLINGS", "CaptionTower", "ImageEncoder", "M3Encoder", "PictureTower", "SentenceEncoder", "UpperLayers",
-    "set_dropout",
+    "publish", "set_dropout",
 ]  # fmt: skip

@@ -46,9 +46,17 @@ class SentenceEncoder(PooledEncoder):
 
     def save(self, folder: str | Path) -> None:
         """Write weights (safetensors), tokenizer, and pooling, for :meth:`load` and ``AutoModel.from_pretrained``."""
+        from transformers.utils import logging  # late: 3 seconds that not every lesson needs
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # a bar for a file that is written in no time
+        try:
+            self.model.save_pretrained(folder)
+        finally:
+            if bars:
+                logging.enable_progress_bar()
         self.tokenizer.save_pretrained(folder)
         settings = {"pooling": self.pooling, "max_length": self.max_length}
         (folder / "clt.json").write_text(json.dumps(settings), encoding="utf-8")

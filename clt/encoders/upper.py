@@ -39,7 +39,7 @@ class UpperLayers(PooledEncoder):
         lower.model.set_submodule(name, lower.model.get_submodule(name)[:layer])
         model.set_submodule(name, model.get_submodule(name)[layer:])
         model.embeddings = _Given()
-        self.memory = _Memory(lower, room)
+        self.memory, self._place = _Memory(lower, room), name
         self.requires_grad_(True)
 
     def _read(self, sentences: list[str]) -> list[dict]:
@@ -54,8 +54,20 @@ class UpperLayers(PooledEncoder):
         padded = {name: nn.utils.rnn.pad_sequence([row[name] for row in rows], batch_first=True) for name in rows[0]}
         return {name: tensor.to(self.device) for name, tensor in padded.items()}
 
+    def whole(self) -> PooledEncoder:
+        """The encoder that these upper layers were taken from, with their present weights: a copy, which can be saved.
+
+        Its embeddings and lower layers are what they were, and all of it may be trained.
+        """
+        whole, upper = copy.deepcopy(self.memory.lower), copy.deepcopy(self.model)
+        upper.embeddings = whole.model.embeddings
+        layers = [*whole.model.get_submodule(self._place), *upper.get_submodule(self._place)]
+        upper.set_submodule(self._place, nn.ModuleList(layers))
+        whole.model, whole.max_length = upper, self.max_length
+        return whole.requires_grad_(True)
+
     def save(self, folder: str | Path) -> None:
-        raise TypeError("these are the upper layers of an encoder only: to save it, train the whole with train_above")
+        raise TypeError("these are the upper layers of an encoder only: save what their `whole` returns")
 
 
 class _Given(nn.Module):

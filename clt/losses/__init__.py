@@ -9,6 +9,7 @@ from clt.losses.hard_negatives import decoupled_loss, hard_negative_loss
 from clt.losses.info_nce import info_nce_loss
 from clt.losses.label_aware import label_aware_loss
 from clt.losses.lifted import lifted_structure_loss
+from clt.losses.matryoshka import matryoshka_loss
 from clt.losses.nce import nce_loss, negative_sampling_loss
 from clt.losses.nt_xent import nt_xent_loss, nt_xent_terms
 from clt.losses.quick_thoughts import quick_thoughts_loss
@@ -36,6 +37,7 @@ __all__ = [
     "label_aware_loss",
     "lifted_structure_loss",
     "margin_triplet_loss",
+    "matryoshka_loss",
     "nce_loss",
     "negative_sampling_loss",
     "nt_xent_loss",

@@ -9,6 +9,7 @@ from right import (
     labelled,
     languages,
     large_batches,
+    leaderboard,
     maps,
     memory,
     negatives,
@@ -24,8 +25,8 @@ from right import (
 
 SOLUTIONS: dict[str, dict] = {}
 for _module in (
-    algorithms, context, labelled, languages, large_batches, maps, memory, negatives, pictures, predicting, retrieval,
-    siamese, softmax, transfer, triplets, values,
+    algorithms, context, labelled, languages, large_batches, leaderboard, maps, memory, negatives, pictures, predicting,
+    retrieval, siamese, softmax, transfer, triplets, values,
 ):  # fmt: skip
     for _name, _answer in vars(_module).items():
         if "__" in _name.strip("_") and not _name.startswith("_"):

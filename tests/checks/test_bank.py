@@ -54,6 +54,7 @@ EQUIVALENT = {
     "bm25": {
         "line 4: counts.sum(dim=1, keepdim=True) → counts.mean(dim=1, keepdim=True)": "its ratio to the mean counts",
     },
+    "borda": {"line 3: 1 → 0": "who ties with whom is symmetric"},
     "zero_shot": {
         "line 2: F.normalize(prompts, dim=2).mean(dim=1) → F.normalize(prompts, dim=2).sum(dim=1)": "it is normalised",
     },
@@ -157,8 +158,11 @@ def test_diagnoses_differ_from_one_another_and_say_something():
 
 @pytest.mark.parametrize("exercise", LOSSES, ids=lambda e: e.name)
 def test_a_cut_graph_is_seen_everywhere(exercise):
+    def apart(argument):
+        return argument.detach() if isinstance(argument, torch.Tensor) else argument
+
     def cut(*arguments, **options):
-        return exercise.reference(*(a.detach() for a in arguments), **options)  # a tensor, or several
+        return exercise.reference(*map(apart, arguments), **options)  # a tensor, or several
 
     def number(*arguments, **options):
         found = exercise.reference(*arguments, **options)
@@ -202,8 +206,12 @@ def test_an_epsilon_in_the_log_is_seen():
     assert "epsilon" in report.diagnosis
 
 
+# Of an experiment many answers are right, and what is changed a little may be one of them.
+MUTATED = [n for n, e in EXERCISES.items() if callable(SOLUTIONS[n]["plain"]) and not isinstance(e, checks.Experiment)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in EXERCISES if callable(SOLUTIONS[name]["plain"])])
+@pytest.mark.parametrize("name", MUTATED)
 def test_mutants_of_a_right_answer_fall(name, record_property):
     """All of them: those that survive compute the same, which EQUIVALENT explains."""
     drawn, survivors = 0, []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import slow_losses as slow
 import torch
@@ -240,6 +241,14 @@ CASES = [
         lambda q, k: slow.guided(q, k, *GUIDE, temperature=0.2, margin=0.05),
         (ROWS, ROWS),
         tiled=False,
+    ),
+    Case(
+        "matryoshka",
+        lambda q, k, **o: losses.matryoshka_loss(
+            partial(losses.info_nce_loss, temperature=0.2, **o), q, k, dimensions=(3, 2, 1)
+        ),
+        lambda q, k: slow.matryoshka(partial(slow.info_nce, temperature=0.2), q, k, dimensions=(3, 2, 1)),
+        (ROWS, ROWS),
     ),
     Case("nce", losses.nce_loss, slow.nce, ((5,), (5, 4), (5,), (5, 4)), tiled=False),
     Case(

@@ -252,3 +252,9 @@ def cosent(similarities, scores, *, scale):
             if y < better:
                 total = total + torch.exp(scale * (s - other))
     return torch.log(torch.as_tensor(total)) if isinstance(total, float) else torch.log(total)
+
+
+def matryoshka(slow_loss, *embeddings, dimensions):
+    """The rows of a slow loss, summed over prefixes."""
+    parts = [slow_loss(*(z[:, :d] for z in embeddings)) for d in dimensions]
+    return [sum(rows) for rows in zip(*parts, strict=True)]
