@@ -9,15 +9,13 @@ from clt import plots
 from ._drawing import figure, ink, values
 
 LESSON = "19_capstone"
-COLUMNS = {"scored pairs, ρ × 100": "sts/test", "search, nDCG@10 × 100": "search", "emotions, %": "neighbours"}
+COLUMNS = {"own pairs, ρ × 100": "sts/test", "STS-B, ρ × 100": "STS-B/test", "search, nDCG@10": "search",
+           "emotions, %": "neighbours"}  # fmt: skip
 ROWS = {
-    "grades": ("CoSENT",),
-    "pairs": ("InfoNCE", "Matryoshka", "NT-Xent", "CLIP", "decoupled", "hard, debiased", "self-guided", "SigLIP",
-              "negative sampling", "triplet"),
-    "twins": ("IFCL",), "triplets": ("SimCSE", "triplet"), "stories": ("QuickThoughts",), "dropout": ("SimCSE",),
-    "emotions": ("SupCon", "batch-hard triplet", "lifted structure", "soft neighbour"),
+    "pairs": ("InfoNCE", "NT-Xent", "decoupled", "Matryoshka", "SigLIP"), "triplets": ("SimCSE", "triplet"),
+    "stories": ("QuickThoughts",), "dropout": ("SimCSE",), "emotions": ("SupCon",), "grades": ("CoSENT",),
 }  # fmt: skip
-UNTRAINED = ("whitened", "tf-idf")
+UNTRAINED = ("centred", "whitened", "tf-idf")
 PARTS = (1, 2, 4, 8, 16, 32)
 
 
@@ -26,29 +24,28 @@ def capstone_board() -> Figure:
     names = [(texts, f"{texts}: {loss}") for texts, found in ROWS.items() for loss in found]
     names += [("untrained", name) for name in UNTRAINED]
     kinds = list(dict.fromkeys(kind for kind, _ in names))
-    fig, axes = plt.subplots(1, 3, figsize=(12.4, 5.5), sharey=True)
+    fig, axes = plt.subplots(1, 4, figsize=(12.4, 4.8), sharey=True)
     told = []
     for ax, (title, column) in zip(axes, COLUMNS.items(), strict=True):
         means = {}
         for y, (kind, name) in enumerate(names):
             k, found = kinds.index(kind), values(LESSON, f"{name}.{column}")
-            colour, marker = plots.COLOURS[k % len(plots.COLOURS)], plots.MARKERS[k % len(plots.MARKERS)]
+            look = {"marker": plots.MARKERS[k], "color": plots.COLOURS[k], "linestyle": ""}
             means[name] = np.mean(found)
-            ax.plot(found, [y] * len(found), marker=marker, color=colour, linestyle="", markersize=5, alpha=0.4)
-            ax.plot(means[name], y, marker=marker, color=colour, linestyle="", markersize=9)
+            ax.plot(found, [y] * len(found), markersize=6, alpha=0.35, **look)
+            ax.plot(means[name], y, markersize=11, **look)
         before = values(LESSON, f"untrained.{column}")[0]
         ax.axvline(before, color=ink(), linewidth=2, linestyle=":")
         for y in range(1, len(names)):
             if names[y][0] != names[y - 1][0]:
                 ax.axhline(y - 0.5, color="#9aa0a6", linewidth=0.8, linestyle="-")
-        ax.locator_params(axis="x", nbins=4)
-        ax.set_title(title, fontsize=16)
-        first = sorted(means, key=means.get, reverse=True)
-        told.append(f"{title}: before training {before:.0f}, best {first[0]} {means[first[0]]:.0f}, "
-                    f"last {first[-1]} {means[first[-1]]:.0f}")  # fmt: skip
-    axes[0].set_yticks(range(len(names)), [name for _, name in names], fontsize=12.6)
+        ax.locator_params(axis="x", nbins=3)
+        ax.set_title(title, fontsize=17)
+        every = ", ".join(f"{name} {mean:.0f}" for name, mean in means.items())
+        told.append(f"{title}: before training {before:.0f}, {every}")
+    axes[0].set_yticks(range(len(names)), [name for _, name in names], fontsize=15.5)
     axes[0].set(ylim=(len(names) - 0.4, -0.6))
-    return plots.describe(fig, f"{len(names)} rows in three columns, a faint mark per seed. {'; '.join(told)}.")
+    return plots.describe(fig, f"{len(names)} rows in four columns, a faint mark per seed. {'; '.join(told)}.")
 
 
 @figure
@@ -70,11 +67,12 @@ def capstone_cut() -> Figure:
     axes[1].plot(x, y, marker="o", color=plots.COLOURS[2], linestyle="-", label="weights averaged")
     told.append(f"averaged weights: from {x[0]:.0f} and {y[0]:.1f} to {x[-1]:.0f} and {y[-1]:.1f}, halfway "
                 f"{x[2]:.0f} and {y[2]:.1f}")  # fmt: skip
-    for k, name in enumerate(("pairs, then emotions", "emotions, then pairs")):
-        at = [np.mean(values(LESSON, f"{name}.{column}")) for column in ("sts/test", "neighbours")]
-        axes[1].plot(*at, marker="s^"[k], color=plots.COLOURS[(1, 0)[k]], linestyle="", markersize=13, label=name)
-        told.append(f"{name}: {at[0]:.0f} and {at[1]:.1f}")
-    axes[1].set(xlabel="scored pairs: Spearman × 100", ylabel="emotions, %")
+    at = [np.mean(values(LESSON, f"pairs, then emotions.{column}")) for column in ("sts/test", "neighbours")]
+    axes[1].plot(*at, marker="^", color=plots.COLOURS[1], linestyle="", markersize=16, label="one after the other")
+    axes[1].text(x[0], y[0] - 0.05, "pairs", fontsize=18, ha="right", va="top")
+    axes[1].text(x[-1] + 0.3, y[-1] - 0.1, "emotions", fontsize=18, va="top")
+    told.append(f"first pairs, then emotions: {at[0]:.0f} and {at[1]:.1f}")
+    axes[1].set(xlabel="own pairs: Spearman × 100", ylabel="emotions, %", ylim=(8.7, 11.7))
     axes[1].locator_params(nbins=4)
-    axes[1].legend(fontsize=17, loc="best")
+    axes[1].legend(fontsize=17, loc="upper right")
     return plots.describe(fig, f"Left: scored pairs by the numbers kept. Right: two tasks at once. {'; '.join(told)}.")
