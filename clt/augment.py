@@ -109,6 +109,29 @@ def synonyms(sentence: str, rng: random.Random, *, share: float = 0.3) -> str:
     return " ".join(words)
 
 
+def mask_span(sentence: str, rng: random.Random, *, length: int = 5, mask: str = "[MASK]") -> str:
+    """The sentence with ``length`` neighbouring characters, blanks among them, exchanged for one ``mask``.
+
+    The stretch starts anywhere, also within a word, as each start is as likely. At least one character stays, so that
+    of a short text less is hidden. ``mask`` should be the tokenizer's ``mask_token``. Errors as in :func:`crop`, with
+    ``length`` an integer of at least 0, which hides nothing.
+
+    Source: Mirror-BERT (Liu et al., 2021), "random span masking": five characters of a sentence.
+    """
+    text = " ".join(_words(sentence, rng))
+    if not isinstance(length, int) or length < 0:
+        raise ValueError(f"length should be an integer of at least 0, got {length!r}")
+    length = min(length, len(text) - 1)
+    start = rng.randrange(len(text) - length + 1)
+    return text if not length else " ".join((text[:start] + mask + text[start + length :]).split())
+
+
+def synonym_groups() -> list[list[str]]:
+    """The course's table of synonyms as groups of words that mean the same, each word in its first form."""
+    groups = [group for name, groups in _stored_synonyms().items() if name != "only as replacement" for group in groups]
+    return [[word[0] for word in group if word[0]] for group in groups]
+
+
 def reorder_clauses(sentence: str, rng: random.Random) -> str:
     """The sentence with main and subordinate clause exchanged: *Because A, B.* ↔ *B because A.*
 
@@ -190,6 +213,46 @@ def feature_cutoff(tokens: Tensor, attention_mask: Tensor, generator: torch.Gene
     return tokens.masked_fill((draw.argsort(1).argsort(1) < erased).unsqueeze(1), 0.0)
 
 
+def element_cutoff(tokens: Tensor, attention_mask: Tensor, generator: torch.Generator, *, share: float = 0.2) -> Tensor:
+    """A copy of ``tokens`` in which a ``share`` of each sentence's L · D numbers is zero, wherever they stand.
+
+    Dropout on one layer, but with a fixed number of zeros and without rescaling the rest. Padding does not count.
+    Arguments and errors as in :func:`token_cutoff`, so that one can stand for the other.
+
+    Source: ConSERT (Yan et al., 2021), "dropout" of the embedding matrix; its released code erases 20 %.
+    """
+    _check_tokens(tokens, attention_mask, generator, share)
+    real = attention_mask.bool().unsqueeze(-1).expand_as(tokens).flatten(1)
+    erased = (real.sum(1) * share).round().clamp(max=real.sum(1) - 1)
+    draw = _uniform(generator, tokens, *real.shape).masked_fill(~real, 2.0)  # the padding last
+    rank = draw.argsort(1).argsort(1)
+    return tokens.masked_fill((rank < erased.unsqueeze(1)).view_as(tokens), 0.0)
+
+
+def shuffle_positions(attention_mask: Tensor, generator: torch.Generator) -> Tensor:
+    """Position numbers ``(B, L)`` in random order, for an encoder that takes ``position_ids``.
+
+    The tokens of each sentence, those that mark its ends included, exchange their positions; the tokens themselves and
+    the padding stay where they are.
+
+    Args:
+        attention_mask: ``(B, L)``, 1 for a token and 0 for padding at the end.
+        generator: the source of chance, on any device.
+
+    Raises:
+        TypeError: if ``generator`` is not a ``torch.Generator``.
+        ValueError: if the mask is not ``(B, L)``, or a sentence has no token.
+
+    Source: ConSERT (Yan et al., 2021), section 3.2, "token shuffling".
+    """
+    if attention_mask.ndim != 2:
+        raise ValueError(f"expected an attention_mask (B, L), got {tuple(attention_mask.shape)}")
+    _check_tokens(attention_mask.unsqueeze(-1).float(), attention_mask, generator, 0.0)
+    real = attention_mask.bool()
+    draw = _uniform(generator, attention_mask, *real.shape).masked_fill(~real, 2.0)
+    return draw.argsort(dim=1, stable=True).argsort(dim=1)
+
+
 def _words(sentence: str, rng: random.Random) -> list[str]:
     if not isinstance(sentence, str):
         raise TypeError(f"expected one sentence as a string, got {type(sentence).__name__}")
@@ -223,9 +286,7 @@ def _is_name(words: list[str], i: int) -> bool:
 @functools.cache
 def _synonym_table() -> dict[str, list[str]]:
     """For each word form the forms that can replace it, from ``data/synonyms.json``."""
-    from clt.data import data_dir
-
-    table = json.loads((data_dir() / "synonyms.json").read_text(encoding="utf-8"))
+    table = _stored_synonyms()
     only = set(table.pop("only as replacement"))
     found = {}
     for group in (group for groups in table.values() for group in groups):
@@ -237,6 +298,12 @@ def _synonym_table() -> dict[str, list[str]]:
                 if fitting := [other for other in fitting if other]:
                     found[form] = fitting
     return found
+
+
+def _stored_synonyms() -> dict[str, list]:
+    from clt.data import data_dir
+
+    return json.loads((data_dir() / "synonyms.json").read_text(encoding="utf-8"))
 
 
 def _hurt(word: str, rng: random.Random) -> str:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clt import data, metrics
+from clt import augment, data, metrics
 
 STS = ("sts/test",)
 PUBLIC_STS = ("STS-B/test", "STS12/test", "STS14/test", "STS15/test")
@@ -387,3 +387,26 @@ class Averaged:
         rows = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
         means = [self.vectors[torch.tensor(row, dtype=torch.long)].sum(0) / max(len(row), 1) for row in rows]
         return torch.stack(means)
+
+
+def synonyms(encoder) -> float:
+    """The share of words, in per cent, whose nearest other word means the same, by the course's table of synonyms.
+
+    Words of one group of the table, such as *huge*, *enormous* and *massive*, mean the same; a word may be in several.
+    Only the first form of each counts, so that the nearest of *huge* is not *huger*.
+
+    Args:
+        encoder: what gives the vectors; it reads each word as a sentence.
+
+    Raises:
+        ValueError: if a vector is not finite.
+    """
+    groups = augment.synonym_groups()
+    words = sorted({word for group in groups for word in group})
+    place = {word: i for i, word in enumerate(words)}
+    same = torch.zeros(len(words), len(words), dtype=torch.bool)
+    for group in groups:
+        rows = torch.tensor([place[word] for word in group])
+        same[rows[:, None], rows] = True
+    nearest = _similar(encoder, words, words).fill_diagonal_(-torch.inf).argmax(dim=1)
+    return 100 * same[torch.arange(len(words)), nearest].float().mean().item()

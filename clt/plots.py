@@ -406,6 +406,42 @@ def paths(record: Mapping[str, tuple], *, xlabel: str, ylabel: str, title: str =
     return ax
 
 
+def label_curves(record: Mapping[str, Sequence[Sequence[float]]], *, x: Sequence[float],
+                 here: Mapping[str, float] | None = None, saved: tuple[float, float] | None = None, xlabel: str = "",
+                 ylabel: str = "", title: str = "", ax: Axes | None = None) -> Axes:  # fmt: skip
+    """Curves over a logarithmic axis of label counts, one faint per seed and their mean bold, with a mark a method.
+
+    Args:
+        record: ``{method: one curve per seed}``, from :func:`clt.results.recorded`. A method without a curve keeps its
+            place, so that the others look the same in every panel.
+        x: how many labels each point of a curve had.
+        here: what this machine measured at the first of them, as a diamond.
+        saved: a count and a height: an arrow runs there from the first count, at that height, and says the count.
+    """
+    ax, told = _axes(ax), []
+    for row, (name, runs) in enumerate(record.items()):
+        if not runs:
+            continue
+        colour, mean = colour_of(name, row), np.mean(runs, axis=0)
+        for run in runs:
+            ax.plot(x, run, color=colour, alpha=0.2, linewidth=1, linestyle="-")
+        ax.plot(x, mean, color=colour, linewidth=2.2, linestyle=DASHES[row % len(DASHES)], marker="osv^PX"[row % 6],
+                label=name)  # fmt: skip
+        told.append(f"{name} from {number(mean[0])} to {number(mean[-1])}")
+        if name in (here or {}):
+            ax.scatter(x[0], here[name], color=colour, marker="D", s=60, edgecolors="black", zorder=4)
+    if saved:
+        ax.annotate("", saved, (x[0], saved[1]), arrowprops={"arrowstyle": "->", "shrinkA": 5, "shrinkB": 0})
+        ax.annotate(f"worth {number(saved[0], digits=2)}", saved, (4, -13), textcoords="offset points", fontsize=9)
+        told.append(f"an arrow at {number(saved[1])} to {number(saved[0], digits=2)} labels")
+    ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel, title=title, xlim=(x[0] / 1.15, x[-1] * 1.15))
+    ax.set_xticks(x, [str(count) for count in x])
+    ax.minorticks_off()
+    ax.legend(fontsize=8, loc="lower right")
+    _extend(ax, f"{title}: {ylabel} against {xlabel}, one line per seed and their mean. {'; '.join(told)}.")
+    return ax
+
+
 def class_cosines(vectors: Mapping[str, object], labels) -> Figure:
     """Mean cosine between the rows of each two classes, a square per encoder; the diagonal is within a class.
 

@@ -15,10 +15,14 @@ from clt.augment import (
     crop,
     delete_one_word,
     delete_words,
+    element_cutoff,
     feature_cutoff,
+    mask_span,
     mask_words,
     reorder_clauses,
+    shuffle_positions,
     shuffle_words,
+    synonym_groups,
     synonyms,
     token_cutoff,
     typos,
@@ -27,7 +31,7 @@ from clt.augment import (
 SENTENCE = "Perhaps the old lady bought a large bicycle (with a bell) and began to smile."
 WORDS = SENTENCE.split()
 GIVEN = {form for forms in augment._synonym_table().values() for form in forms}
-AUGMENTATIONS = [crop, delete_words, delete_one_word, mask_words, synonyms, shuffle_words, typos]
+AUGMENTATIONS = [crop, delete_words, delete_one_word, mask_words, mask_span, synonyms, shuffle_words, typos]
 
 
 def many(augmentation, sentence=SENTENCE, times=400, **options):
@@ -226,6 +230,36 @@ def test_names_are_left_alone():
     assert set(many(synonyms, "No. Somebody left.")) == {"No. Someone left."}, "a capital after a full stop is no name"
 
 
+@pytest.mark.parametrize("length", [0, 1, 5, 30, 500])
+def test_a_masked_span_is_one_stretch_of_characters(length):
+    views = many(mask_span, length=length, mask="<m>")
+    hidden = min(length, len(SENTENCE) - 1)
+    if not length:
+        assert set(views) == {SENTENCE}
+        return
+    for view in views:
+        before, after = view.split("<m>")
+        assert SENTENCE.startswith(before)
+        assert SENTENCE.endswith(after)
+        assert len(before) + len(after) == len(SENTENCE) - hidden
+    starts = {len(view.split("<m>")[0]) for view in views}
+    assert starts <= set(range(len(SENTENCE) - hidden + 1))
+    assert len(starts) > 0.9 * (len(SENTENCE) - hidden + 1)
+
+
+@pytest.mark.parametrize("length", [-1, 2.0, None])
+def test_a_span_has_a_length(length):
+    with pytest.raises(ValueError, match="length should be an integer of at least 0"):
+        mask_span(SENTENCE, random.Random(0), length=length)
+
+
+def test_synonym_groups_are_words_that_can_stand_for_each_other():
+    groups = synonym_groups()
+    assert ["begin", "start"] in groups
+    assert all(len(group) > 1 and all(group) for group in groups)
+    assert len(groups) > 400
+
+
 @pytest.fixture(scope="module")
 def table():
     return json.loads((data.data_dir() / "synonyms.json").read_text(encoding="utf-8"))
@@ -307,7 +341,37 @@ def test_feature_cutoff_erases_whole_dimensions_of_each_sentence(share):
         assert len({tuple(row.tolist()) for row in gone}) > 10, "each sentence has dimensions of its own"
 
 
-@pytest.mark.parametrize("cutoff", [token_cutoff, feature_cutoff])
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_element_cutoff_erases_numbers_anywhere_but_in_the_padding(share):
+    lengths = [8, 5, 1] * 50
+    x, mask = tokens(lengths)
+    y = element_cutoff(x, mask, torch.Generator().manual_seed(0), share=share)
+    gone = y == 0
+    assert not (gone & ~mask.bool().unsqueeze(-1)).any()
+    wanted = [min(round(share * length * 10), length * 10 - 1) for length in lengths]
+    assert gone.flatten(1).sum(1).tolist() == wanted
+    if share == 0.2:
+        assert gone[::3].any(0).all(), "any number may go"
+
+
+def test_shuffled_positions_are_a_permutation_of_the_real_tokens():
+    lengths = [8, 5, 1] * 60
+    _, mask = tokens(lengths)
+    positions, again = (shuffle_positions(mask, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(positions, again)
+    for row, length in zip(positions.tolist(), lengths, strict=True):
+        assert sorted(row[:length]) == list(range(length))
+        assert row[length:] == list(range(length, 8)), "the padding stays"
+    assert len({tuple(row) for row in positions[::3].tolist()}) > 50
+    with pytest.raises(ValueError, match=r"\(B, L\), got \(8,\)"):
+        shuffle_positions(mask[0], torch.Generator())
+    with pytest.raises(ValueError, match="no token"):
+        shuffle_positions(mask * 0, torch.Generator())
+    with pytest.raises(TypeError, match=r"torch\.Generator"):
+        shuffle_positions(mask, random.Random(0))
+
+
+@pytest.mark.parametrize("cutoff", [token_cutoff, feature_cutoff, element_cutoff])
 def test_cutoffs_give_a_copy_with_a_gradient(cutoff):
     x, mask = tokens([8, 5])
     x.requires_grad_(True)
@@ -322,7 +386,7 @@ def test_cutoffs_give_a_copy_with_a_gradient(cutoff):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("cutoff", [token_cutoff, feature_cutoff])
+@pytest.mark.parametrize("cutoff", [token_cutoff, feature_cutoff, element_cutoff])
 def test_cutoffs_refuse_what_does_not_fit(cutoff):
     x, mask = tokens([8, 5])
     generator = torch.Generator()

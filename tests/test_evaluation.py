@@ -301,6 +301,25 @@ def test_across_two_clouds_that_lie_apart():
     assert same["told apart"] < 70
 
 
+def test_synonyms_are_found_where_they_lie_together():
+    from clt import augment
+
+    groups = augment.synonym_groups()
+    place = {word: i for i, group in enumerate(groups) for word in group}
+    axes = torch.eye(len(groups))
+
+    class Knows:
+        def encode(self, words):
+            return torch.stack([axes[place[word]] for word in words])
+
+    class Guesses:
+        def encode(self, words):
+            return torch.randn(len(words), 64, generator=torch.Generator().manual_seed(0))
+
+    assert evaluation.synonyms(Knows()) > 95  # some words are in two groups
+    assert evaluation.synonyms(Guesses()) < 1
+
+
 def test_found_first_over_every_ordered_pair_of_languages():
     eye = torch.eye(4)
     assert evaluation.found_first({"a": eye, "b": 3 * eye, "c": eye}) == 100

@@ -49,6 +49,25 @@ def test_anisotropy_is_the_mean_cosine_of_different_rows():
     assert metrics.anisotropy(x).item() == approx(sum(slow) / len(slow), rel=1e-12)
 
 
+def test_isotropy_is_the_formula():
+    x = cloud(9, 4) + 0.3
+    rows = np.array(unit(x))
+    values = []
+    for direction in np.linalg.eigh(rows.T @ rows)[1].T:
+        values += [np.exp(sign * rows @ direction).sum() for sign in (1, -1)]
+    assert metrics.isotropy(x).item() == approx(min(values) / max(values), rel=1e-9)
+    assert metrics.isotropy(7 * x).item() == approx(metrics.isotropy(x).item())
+
+
+def test_isotropy_of_a_cone_and_of_a_cloud_that_is_the_same_all_round():
+    cone = cloud(200, 5) * 0.01 + torch.tensor([1.0, 0, 0, 0, 0])
+    assert metrics.isotropy(cone).item() == approx(math.exp(-2), rel=0.01)
+    axes = torch.eye(5)
+    assert metrics.isotropy(torch.cat([axes, -axes])).item() == approx(1)
+    with pytest.raises(ValueError, match="at least 2"):
+        metrics.isotropy(cone[:1])
+
+
 def test_official_values():
     """Wang and Isola's released code on the closed-form input, normalised before."""
     x, y = official(1).requires_grad_(), official(2).requires_grad_()

@@ -132,6 +132,23 @@ def shown(monkeypatch, **options) -> str:
     return found[0]["text/html"]
 
 
+def test_curves_over_labels_say_what_is_saved():
+    record = {"frozen": [[50.0, 60.0], [52.0, 64.0]], "SupCon": [[58.0, 66.0], [60.0, 68.0]]}
+    ax = plots.label_curves(record, x=[8, 32], here={"SupCon": 57.5}, saved=(24.0, 59.0), xlabel="labels",
+                            ylabel="right, %", title="kinds")  # fmt: skip
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["8", "32"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["frozen", "SupCon"]
+    means = [line.get_ydata().tolist() for line in ax.get_lines() if line.get_label() in record]
+    assert means == [[51.0, 62.0], [59.0, 67.0]]
+    assert len({line.get_marker() for line in ax.get_lines() if line.get_label() in record}) == 2
+    assert [text.get_text() for text in ax.texts] == ["", "worth 24"]
+    assert ax.collections[0].get_offsets().tolist() == [[8.0, 57.5]]
+    other = plots.label_curves(record | {"frozen": []}, x=[8, 32])
+    marks = [{line.get_marker() for line in a.get_lines() if line.get_label() == "SupCon"} for a in (ax, other)]
+    assert marks[0] == marks[1]
+
+
 def test_an_animation_holds_all_it_needs_and_stands_still_without_a_script(monkeypatch):
     page = shown(monkeypatch)
     assert "http" not in page.replace("http://www.w3.org", "")

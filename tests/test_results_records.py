@@ -69,6 +69,12 @@ def test_it_is_read_from_its_file(folder):
         results.recorded("05_other")
 
 
+def test_a_record_tells_a_number_as_text(record):
+    assert record.told("none.sts") == "0.540 ± 0.032"
+    assert record.told("before.sts") == "0.5"
+    assert record.told("nobody.sts") == "-"
+
+
 @pytest.mark.parametrize("content", [b"{", b"\x80binary", b"[]", b'{"found": {}}', b'{"found": {"a": 1}, "made": {}}'])
 def test_a_damaged_or_foreign_record_is_named(folder, content):
     (folder / "04_lesson.json").write_bytes(content)

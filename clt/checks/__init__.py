@@ -24,6 +24,7 @@ The ``README.md`` beside this file shows one of each, and how to read reports an
 """
 
 from clt.checks import (
+    augmentation,
     batches,
     candidates,
     context,
@@ -64,8 +65,8 @@ from clt.checks._report import Report
 
 _FAMILIES = (
     geometry, triplet, mining, batches, steps, nce, sampling, info_nce, nt_xent, candidates, sup_con, label_aware, twin,
-    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, transfer,
-    languages, leaderboard, derivations, experiments,
+    memory, ranking, retrieval, maps, context, negatives, pictures, predicting, siamese, large_batches, augmentation,
+    transfer, languages, leaderboard, derivations, experiments,
 )  # fmt: skip
 _EXERCISES: dict[str, Exercise] = {exercise.name: exercise for family in _FAMILIES for exercise in family.EXERCISES}
 

@@ -4,15 +4,17 @@ A student tries settings here, in the notebook, and hands in the one that shows 
 same function with it.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clt import losses, metrics, neighbors
+from clt import augment, losses, metrics, neighbors
 
 BATCH = (  # sentences of eight meanings; whoever says the same has the same letter
     ("a", "A man is playing a guitar."),
@@ -483,3 +485,45 @@ def negations(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     words[:, 1] = torch.where(negated == 1, 1, words[:, 1])
     order = torch.rand(count, 8, generator=generator).argsort(1)
     return words.gather(1, order), (blame == negated).long()
+
+
+CUTOFFS = {"token cutoff": augment.token_cutoff, "feature cutoff": augment.feature_cutoff}
+
+
+@functools.cache
+def _read() -> tuple:
+    """The layers of ``clt-mini``, and what its embedding layer makes of 96 everyday sentences, with their mask."""
+    from clt import data, encoders  # late: no other experiment reads text
+
+    encoder = encoders.SentenceEncoder.load("clt-mini").eval()
+    batch = encoder.tokenize(data.sentences("everyday")[:96])
+    with torch.inference_mode(False), torch.no_grad():
+        states = encoder.model.embeddings(input_ids=batch["input_ids"])
+    return encoder.above(0).eval(), batch["attention_mask"], states
+
+
+class Cutoffs(NamedTuple):
+    """Two views of each sentence: their cosine at the embedding layer, how many find their partner, how far apart."""
+
+    cosine: float
+    found: float
+    apart: float
+
+
+def two_cutoffs(change: str, share: float) -> Cutoffs:
+    """Two views of each of 96 sentences, made by one of :data:`CUTOFFS`, as ``clt-mini`` reads them before training.
+
+    Returns:
+        The mean cosine of the two at the embedding layer; in per cent, how many first views have their own second view
+        nearest after the last layer (chance: 1); and how far the two are apart there, as
+        :func:`clt.metrics.against_strangers` measures it.
+    """
+    layers, mask, states = _read()
+    cut = [CUTOFFS[change](states, mask, torch.Generator().manual_seed(seed), share=share) for seed in range(2)]
+    real = mask.bool()
+    at_first = F.cosine_similarity(*(x.masked_fill(~real[..., None], 0.0).flatten(1) for x in cut)).mean()
+    with torch.no_grad():
+        views = [layers({"inputs_embeds": x, "attention_mask": mask}) for x in cut]
+    cosine = F.normalize(views[0], dim=1) @ F.normalize(views[1], dim=1).T
+    found = (cosine.argmax(dim=1) == torch.arange(len(cosine))).float().mean()
+    return Cutoffs(at_first.item(), 100 * found.item(), metrics.against_strangers(*views).item())

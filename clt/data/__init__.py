@@ -87,7 +87,7 @@ def load(name: str, split: str | None = None) -> "Dataset | DatasetDict":
     return found[split] if split else DatasetDict(found)
 
 
-# The columns of the embedded sets that hold text.
+# The columns of the embedded sets that hold text to learn from.
 TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "contradiction", "sentences", "turns",
          "sentence", "paraphrase", "changed", "english", "german", "french", "spanish")  # fmt: skip
 
@@ -95,7 +95,7 @@ TEXTS = ("text", "sentence1", "sentence2", "premise", "entailment", "neutral", "
 def sentences(*names: str) -> list[str]:
     """All training sentences of embedded sets, each once and without its label: text for learning without labels.
 
-    Passages and questions, which are there to be searched, are not among them.
+    Passages and questions, which are there to be searched, are not among them, nor are the messages of ``emoji``.
 
     Args:
         names: of embedded sets; default: all that are in English.

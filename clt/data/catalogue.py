@@ -39,6 +39,7 @@ def _own(
 
 
 PAIR = ("sentence1", "sentence2", "score")
+WORDS = {"word1": "sentence1", "word2": "sentence2"}  # pairs of words are scored as pairs of sentences are
 NLI = ("premise", "hypothesis", "label")
 NLI_NAMES = ("entailment", "neutral", "contradiction")
 DAILY, DAILY_BY = "CC BY-NC-SA 4.0 for the conversations", "Sai et al. (2020), TACL; conversations of Li et al. (2017)"
@@ -97,6 +98,13 @@ PUBLIC = (
     Entry("SICK-R", "Sentences involving compositional knowledge, relatedness 1 to 5", PAIR,
           {"test": "SICK-R/test.csv"}, "CC BY-NC-SA 3.0", "Marelli et al. (2014), LREC", hub="mteb/sickr-sts",
           revision="20a6d6f312dd54037fe07a32d58e5e168867909d"),
+    Entry("SimLex", "999 pairs of words, scored 0 to 10: how alike, not how related", PAIR,
+          {"test": "WordSim/simlex999.csv"}, "free for research", "Hill, Reichart and Korhonen (2015), CL",
+          file_columns=WORDS),
+    Entry("MEN", "3,000 pairs of words, scored 0 to 50: how related", PAIR, {"test": "WordSim/men3000.csv"},
+          "CC BY 2.0", "Bruni, Tran and Baroni (2014), JAIR", file_columns=WORDS),
+    Entry("WordSim-353", "353 pairs of words, scored 0 to 10: how related", PAIR,
+          {"test": "WordSim/wordsim353.csv"}, "CC BY 4.0", "Finkelstein et al. (2002), TOIS", file_columns=WORDS),
     Entry("STS-B-zh", "STS benchmark translated into Chinese, scored in whole numbers from 0 to 5", PAIR,
           {split: f"STS-B-zh/{split}.csv" for split in ("train", "dev", "test")}, "none stated",
           "Cer et al. (2017), SemEval-2017 Task 1; translation of the CNSD project", hub="C-MTEB/STSB",

@@ -73,8 +73,9 @@ def contrast(
     ``query``, each row is its target's target. With ``unit`` all rows have length 1; with ``cosine`` they are scaled to
     it here.
     """
+    n, m = query.shape[0], key.shape[0]
     largest = 1 / temperature if unit or cosine else math.inf  # logit
-    alone = len(key) == (target is not None) + (left_out is not None)
+    alone = m == (target is not None) + (left_out is not None)
     if cosine and (isinstance(temperature, Tensor) or reduction == "none" or alone or transformed()):
         symmetric, query, cosine = query is key, normalize(query), False
         key = query if symmetric else normalize(key)
@@ -82,19 +83,19 @@ def contrast(
         symmetric = query is key  # and stays so
         query = query / (temperature.sqrt() if symmetric else temperature)
         key, temperature = query if symmetric else key, 1.0
-    small = len(query) * len(key) <= DENSE
+    small = n * m <= DENSE
     if transformed() and not small:
         raise RuntimeError(
-            f"torch.func cannot transform a loss of {len(query)} anchors and {len(key)} candidates: above {DENSE} "
+            f"torch.func cannot transform a loss of {n} anchors and {m} candidates: above {DENSE} "
             "pairs the gradient is formed together with the value, tile by tile, and no step of it is kept"
         )
     if transformed() or alone:
         rows = dense_rows(product(query, key) / temperature, positive, target, left_out, floor)
         return rows * weight if reduction == "none" else weighted_sum(rows, weight)
-    bounded = bool(largest + math.log(len(key)) < LARGEST_EXPONENT)
+    bounded = bool(largest + math.log(m) < LARGEST_EXPONENT)
     constants = target, left_out, 1 / temperature, bounded
-    several_tiles = len(query) * len(key) > TILE["cpu"]
-    halved = query is key and left_out == 0 and bounded and query.is_cpu and several_tiles
+    several_tiles = n * m > TILE["cpu"]
+    halved = several_tiles and query is key and left_out == 0 and bounded and query.is_cpu
     walk = _whole if small else _triangle if halved else _sweep
     if reduction == "none":
         return weight * _Rows.apply(query, key, positive, floor, constants, walk)
@@ -169,7 +170,7 @@ class _Sum(torch.autograd.Function):
         if cosine:
             left, length = unit_and_length(query)
             right, length_of_key = (left, length) if query is key else unit_and_length(key)
-        share = 1 / len(query) if weight is None else weight[:, None]
+        share = 1 / query.shape[0] if weight is None else weight[:, None]
         rows, to_query, to_key = walk(left, right, positive, floor, share, *constants, needed)
         if cosine:
             to_query = None if to_query is None else tangent(to_query, left, length)

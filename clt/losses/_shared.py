@@ -30,7 +30,7 @@ def same_shape(**embeddings: Tensor) -> None:
     for name, tensor in embeddings.items():
         if tensor.dim() != 2:
             raise ValueError(f"{name} must have shape (N, D), got {tuple(tensor.shape)}")
-    if len({tensor.shape for tensor in embeddings.values()}) > 1:
+    if any(tensor.shape != other.shape for other in embeddings.values()):
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in embeddings.items())
         raise ValueError(f"shapes must be equal, got {shapes}")
     if 0 in tensor.shape:

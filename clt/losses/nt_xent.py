@@ -36,9 +36,9 @@ def nt_xent_loss(
     """
     same_shape(view1=view1, view2=view2)
     above_zero(temperature=temperature)
-    views = torch.cat([view1, view2])
+    views, n = torch.cat([view1, view2]), view1.shape[0]
     candidates, start = gather_rows(views, gather)
-    target = torch.arange(len(view1), 3 * len(view1), device=views.device) % len(views)  # i ± N
+    target = torch.arange(n, 3 * n, device=views.device) % (2 * n)  # i ± N
     return one_positive(
         views,
         candidates,

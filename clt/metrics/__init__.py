@@ -1,7 +1,15 @@
 """How good is a representation? Its geometry on the sphere, and what a simple model can do with it."""
 
 from clt.metrics.evaluation import linear_probe, nearest_neighbor, sts_spearman
-from clt.metrics.geometry import against_strangers, alignment, anisotropy, class_plane, modality_gap, uniformity
+from clt.metrics.geometry import (
+    against_strangers,
+    alignment,
+    anisotropy,
+    class_plane,
+    isotropy,
+    modality_gap,
+    uniformity,
+)
 from clt.metrics.information import (
     dv_bound,
     gaussian_scores,
@@ -22,6 +30,7 @@ __all__ = [
     "dv_bound",
     "gaussian_scores",
     "info_nce_bound",
+    "isotropy",
     "knn_accuracy",
     "linear_probe",
     "median_rank",

@@ -87,6 +87,29 @@ def anisotropy(x: Tensor) -> Tensor:
 
 
 @full_precision
+def isotropy(x: Tensor) -> Tensor:
+    r"""How alike all directions are to a cloud: 1 if it looks the same from everywhere, 0 if one direction has it all.
+
+    .. math:: \frac{\min_c Z(c)}{\max_c Z(c)}, \qquad Z(c) = \sum_i e^{c \cdot \hat x_i}
+
+    with c running over the unit eigenvectors of :math:`\hat X^\top \hat X`, in both of their signs.
+
+    Args:
+        x: embeddings, ``(N, D)``; normalised here.
+
+    Raises:
+        ValueError: if there are fewer than two vectors.
+
+    Source: Mu and Viswanath (2018), section 2.2, after Arora et al. (2016); computed in logarithms.
+    """
+    _at_least_two(x)
+    x = normalize(x)
+    directions = torch.linalg.eigh(x.T @ x).eigenvectors
+    log_z = torch.cat([x @ directions, -x @ directions], dim=1).logsumexp(dim=0)
+    return (log_z.min() - log_z.max()).exp()
+
+
+@full_precision
 def against_strangers(x: Tensor, y: Tensor) -> Tensor:
     r"""How far a pair is apart, in units of how far unrelated rows are: 0 for the same direction, 1 for strangers.
 

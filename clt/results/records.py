@@ -48,6 +48,10 @@ class Record:
         """The mean over the seeds."""
         return statistics.fmean(self[key])
 
+    def told(self, key: str) -> str:
+        """``mean ± sd`` over the seeds as text; a number where no seed varies it, a dash where it was not measured."""
+        return _short(self.found[key]["values"]).split(" (")[0] if key in self.found else "-"
+
     def group(self, measure: str, names: list[str] | None = None) -> dict[str, list]:
         """``{variant: values}`` for all variants that have ``measure``, or for ``names`` in their order."""
         end = f".{measure}"

@@ -139,10 +139,9 @@ def pictures_gap() -> Figure:
         for run in runs:
             ax.plot(steps, run, color=colour, alpha=0.35, linewidth=1.2, linestyle=dash)
         line = np.mean(runs, axis=0)
-        ax.plot(steps, line, color=colour, linewidth=4, linestyle=dash)
-        at, up = ((280, 0.5), (170, 0.72), (60, 0.09), (260, 1.23))[k]
-        ax.text(at, up, name, fontsize=19, color=ink())
+        ax.plot(steps, line, color=colour, linewidth=4, linestyle=dash, label=name)
         told.append(f"{name} from {line[0]:.2f} to {line[-1]:.2f}")
+    ax.legend(loc="upper right", bbox_to_anchor=(1.02, 0.76), fontsize=18, handlelength=2.6)
     ax.set(xlabel="step", ylabel="distance of the two means", ylim=(0, 1.5), xticks=[0, 200, 400], yticks=[0, 0.5, 1])
     return plots.describe(fig, f"The gap between pictures and texts while training, a thin line per seed: "
                                f"{'; '.join(told)}.")  # fmt: skip

@@ -35,6 +35,9 @@ EQUIVALENT = {
         ),
         "no draw is exactly the rate",
     ),
+    "feature_cutoff": {
+        "line 3: draw.argsort(dim=2).argsort(dim=2) → draw.argsort(dim=2)": "the order of random numbers is as random",
+    },
     "semi_hard_mining": {
         "line 5: (labels != labels[a]).nonzero().flatten() → (labels != labels[a]).nonzero()": "int() takes both",
         "line 11: torch.tensor(triplets) → triplets": "a list of rows is as good",
@@ -69,10 +72,10 @@ EQUIVALENT = {
         "line 3: weight / weight.sum() → weight": WEIGHTS,
         "line 3: weight.sum() → weight.mean()": WEIGHTS,
     },
-    "label_pairs": {
-        "line 9: (labels[pairs[:, 0]] == labels[pairs[:, 1]]).float() → labels[pairs[:, 0]] == labels[pairs[:, 1]]":
-            "True and False are 1 and 0",
-    },
+    "label_pairs": dict.fromkeys(
+        ("line 9: (labels[pairs[:, 0]] == labels[pairs[:, 1]]).float() → labels[pairs[:, 0]] == labels[pairs[:, 1]]",),
+        "True and False are 1 and 0",
+    ),
     "labels_needed": {"line 4: 1 → 0": "the first score has been found to be too low"},
     "nt_xent_split": {"line 7: dim=1 → dim=0": SYMMETRIC},
     "debiased_loss": {"line 8: 1 → 0": SYMMETRIC},

@@ -1,4 +1,4 @@
-"""Lesson 17: SetFit's pairs and loss, batches by label, the phases of chain-thaw, and what few labels are drawn from."""
+"""Lesson 17: SetFit's pairs and loss, batches by label, the phases of chain-thaw, and how few labels are drawn."""
 
 import itertools
 import math

@@ -39,6 +39,7 @@ CUT = {
     "09_predicting": {"seeds": [0], "variants": ["left to right, own text"], "public": False},  # here they are cut
     "10_context": {"seeds": [0], "variants": ["neighbours"]},
     "11_siamese": {"seeds": [0], "variants": ["(u, v)"], "scored": ["sts/test"]},
+    "12_augmentation": {"seeds": [0], "variants": ["none × none"], "public": []},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
                      "max_length": 64},
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},

@@ -85,8 +85,9 @@ def chain_thaw__plain(layers):
     last = len(layers) - 1
     phases = [[layers[last]]]
     for i in range(0, last):
-        phases = phases + [[layers[i]]]
-    return phases + [list(layers)]
+        phases.append([layers[i]])
+    phases.append(list(layers))
+    return phases
 
 
 def chain_thaw__starred(layers):
