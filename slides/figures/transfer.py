@@ -44,8 +44,8 @@ def transfer_pairs() -> Figure:
                 ax.text(j + 0.5, i + 0.5, said, color="white", fontsize=19, ha="center", va="center")
         ax.set(xlim=(0.9, 6.05), ylim=(5.1, -0.05))
         short = {"headline": "headl.", "question": "quest.", "review": "review"}
-        ax.set_xticks(np.arange(1, 6) + 0.5, [short[kind] for _, kind in six[1:]], fontsize=16)
-        ax.set_yticks(np.arange(5) + 0.5, [kind for _, kind in six[:5]], fontsize=16)
+        ax.set_xticks(np.arange(1, 6) + 0.5, [short[kind] for _, kind in six[1:]], fontsize=18)
+        ax.set_yticks(np.arange(5) + 0.5, [kind for _, kind in six[:5]], fontsize=18)
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
