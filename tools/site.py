@@ -36,6 +36,7 @@ GROUPS = {
     ),
     11: ("Pairs and negatives", "Two sentences in one network, and which pairs of a batch teach what."),
     14: ("Further out", "Search, pictures beside words, and what changes when the batch grows."),
+    17: ("Few labels, other languages, and all at once", "What carries over, and every loss at one budget."),
 }
 BADGES = re.compile(r"^\[!\[[^\]]*\]\(https?:[^)]*\)\]\([^)]*\).*\n?", re.M)
 LINK = re.compile(r"(?P<open>\]\()(?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?(?P<close>\))")

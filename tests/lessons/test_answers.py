@@ -27,7 +27,7 @@ _train = training.train
 training.train = lambda *a, steps, **options: _train(*a, steps=min(steps, STEPS), **options)
 
 
-def counted(answer):
+def calls_counted(answer):
     """The same function, which counts how often it is called."""
     @functools.wraps(answer)
     def call(*arguments, **options):
@@ -98,7 +98,7 @@ def solved(stub: str, solution: str, name: str) -> str:
     body, _, check = solution.rpartition("\n")
     if f"def {name}(" not in body:
         return solution
-    return f"{body}\n\n\n{name} = counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
+    return f"{body}\n\n\n{name} = calls_counted({name})\n{check}\n{name}.calls = 0  # from here on, calls are the lesson's"
 
 
 def wrong(stub: str, solution: str, name: str) -> str:
