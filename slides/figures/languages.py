@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from clt import data, plots
 
-from ._drawing import arrow, encoder, figure, groups, ink, strips, values
+from ._drawing import arrow, encoder, figure, groups, ink, settled, strips, values
 from .context_drawn import BLUE, BROWN, GREEN, GREY, box
 
 LESSON = "18_languages"
@@ -133,7 +133,7 @@ def languages_clouds() -> Figure:
     axes[2].text(-0.2, 27, "guessing", fontsize=17, va="bottom")
     axes[2].set(xlabel="components removed", ylim=(-8, 104), yticks=(0, 50, 100), xticks=range(7))
     return plots.describe(
-        fig,
+        settled(fig),
         f"""Sentences of four languages as an English encoder sees them. Left: four clouds. Middle: without three
         components they lie on each other. Right, in %, for 0 to 6 components removed: {"; ".join(told)}.""",
     )
@@ -166,7 +166,7 @@ def languages_turn() -> Figure:
     axes[2].set(ylim=(2.55, -0.55), xlim=(0, 24), xticks=(0, 10, 20), xlabel="translation found first, %")
     axes[2].legend(fontsize=18, loc="upper right")
     return plots.describe(
-        fig,
+        settled(fig),
         f"""Left: two clouds of six points, the second one turned. Middle: after the best rotation they coincide. Right:
         translations found first, by an encoder as it is, without three components, and turned: {"; ".join(told)}.""",
     )

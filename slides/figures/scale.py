@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from clt import plots, scale
 
-from ._drawing import arrow, encoder, figure, ink, values
+from ._drawing import arrow, encoder, figure, ink, settled, values
 from .context_drawn import BLUE, BROWN, GREEN, GREY, box
 
 LESSON = "16_scale"
@@ -36,7 +36,7 @@ def scale_cover() -> Figure:
     fig, ax = plt.subplots(figsize=(4.6, 4.6))
     pieces(ax, 8, 4)
     return plots.describe(
-        fig,
+        settled(fig),
         """A grid of eight by eight cells. Only four blocks of two by two along the diagonal are filled, with the
         diagonal itself in another colour; all other cells are dotted outlines.""",
     )
@@ -157,7 +157,9 @@ def scale_ways() -> Figure:
         ax.set_title(title, fontsize=19)
         ax.text(0.5, -0.28, f"prints {loss:.3f}", fontsize=19, ha="center", va="center")
         told.append(f"{title}: loss {loss:.3f}, cosine {cosine:.2f}, length {ratio:.2f}")
-    return plots.describe(fig, f"Four gradients as arrows, each beside the true one, which is grey. {'; '.join(told)}.")
+    return plots.describe(
+        settled(fig), f"Four gradients as arrows, each beside the true one, which is grey. {'; '.join(told)}."
+    )
 
 
 def best(task: str, measure: str, size: int) -> str:
@@ -218,4 +220,6 @@ def scale_cost() -> Figure:
     ax.set_yticklabels(("0.1", "1", "10", "100", "1,000"))
     ax.minorticks_off()
     ax.legend(fontsize=18, loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.7)
-    return plots.describe(fig, f"Memory of one of 1,024 GPUs against pairs, both axes logarithmic. {'; '.join(told)}.")
+    return plots.describe(
+        settled(fig), f"Memory of one of 1,024 GPUs against pairs, both axes logarithmic. {'; '.join(told)}."
+    )

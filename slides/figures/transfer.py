@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from clt import data, plots
 
-from ._drawing import arrow, encoder, figure, groups, ink, values
+from ._drawing import arrow, encoder, figure, groups, ink, settled, values
 from .context_drawn import BROWN, GREEN, GREY, box
 
 LESSON = "17_transfer"
@@ -79,7 +79,7 @@ def transfer_few() -> Figure:
         ax.set_title(f"{name}: right, %", fontsize=19)
     look = {"fontsize": 17, "columnspacing": 1.2, "handlelength": 1.6}
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, **look)
-    return plots.describe(fig, f"Accuracy with 8, 32 and 128 labels of each class. {'; '.join(told)}.")
+    return plots.describe(settled(fig), f"Accuracy with 8, 32 and 128 labels of each class. {'; '.join(told)}.")
 
 
 def needed(counts: tuple[int, ...], scores: list[float], goal: float) -> float:
