@@ -48,7 +48,8 @@ CUT = {
     "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                      "scored": ["chinese_sts/test"]},
-    "19_capstone": {"seeds": [0], "variants": ["pairs: SigLIP"], "scored": ["sts/test"], "steps": 4},
+    "19_capstone": {"seeds": [0], "variants": ["pairs: InfoNCE", "pairs: Matryoshka"], "scored": ["sts/test"],
+                    "steps": 30},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
 }  # fmt: skip
 ABSENT = {"STS13", "STS16", "SICK-R"}  # these sets may be missing: results about them are recorded where they are not
