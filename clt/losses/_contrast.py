@@ -68,10 +68,11 @@ def contrast(
 ) -> Tensor:
     """The formula above for every row, times its ``weight``; added up unless ``reduction`` is ``"none"``.
 
-    p is ``positive``, or the logit of the key that ``target`` names. That key and key i + ``left_out``, where they are
-    given, make up X_i. The floor is 0 if left out, and without a weight it is the mean that is returned. If ``key`` is
-    ``query``, each row is its target's target. With ``unit`` all rows have length 1; with ``cosine`` they are scaled to
-    it here.
+    p is ``positive``, or the logit of the key that ``target`` names. A ``positive`` of shape ``(N, M)``, where the
+    matrix is ``kept_whole``, has the weights with which the row's logits add up to p. The target and key i +
+    ``left_out``, where they are given, make up X_i. The floor is 0 if left out, and without a weight it is the mean
+    that is returned. If ``key`` is ``query``, each row is its target's target. With ``unit`` all rows have length 1;
+    with ``cosine`` they are scaled to it here.
     """
     n, m = query.shape[0], key.shape[0]
     largest = 1 / temperature if unit or cosine else math.inf  # logit
@@ -83,7 +84,7 @@ def contrast(
         symmetric = query is key  # and stays so
         query = query / (temperature.sqrt() if symmetric else temperature)
         key, temperature = query if symmetric else key, 1.0
-    small = n * m <= DENSE
+    small = kept_whole(n, m)
     if transformed() and not small:
         raise RuntimeError(
             f"torch.func cannot transform a loss of {n} anchors and {m} candidates: above {DENSE} "
@@ -102,6 +103,11 @@ def contrast(
     return _Sum.apply(query, key, positive, floor, weight, constants, walk, torch.is_grad_enabled(), cosine)
 
 
+def kept_whole(n: int, m: int) -> bool:
+    """Whether the similarities of n anchors and m candidates are formed in one piece."""
+    return n * m <= DENSE
+
+
 def weighted_sum(rows: Tensor, weight: Tensor | None) -> Tensor:
     return rows.mean() if weight is None else rows @ weight
 
@@ -110,12 +116,20 @@ def dense_rows(
     logits: Tensor, positive: Tensor | None, target: Tensor | None, left_out: int | None, floor: Tensor | None
 ) -> Tensor:
     """The formula, on the whole ``(N, M)`` matrix of logits."""
-    logits = logits - (logits.gather(1, target[:, None]) if positive is None else positive[:, None])
-    if target is not None:
-        logits = logits.scatter(1, target[:, None], -torch.inf)
+    own = None if target is None else target[:, None]
+    logits = logits - _positive_logit(logits, positive, own)
+    if own is not None:
+        logits = logits.scatter(1, own, -torch.inf)
     if left_out is not None:
         logits = logits.scatter(1, torch.arange(len(logits), device=logits.device)[:, None] + left_out, -torch.inf)
     return log_add(logits, logits.new_zeros(len(logits)) if floor is None else floor)
+
+
+def _positive_logit(logits: Tensor, positive: Tensor | None, own: Tensor | None, unit: float = 1.0) -> Tensor:
+    """p, ``(N, 1)``, where the logits are ``unit`` times as large; ``own`` are the targets, ``(N, 1)`` too."""
+    if positive is None:
+        return logits.gather(1, own)
+    return (logits * positive).sum(dim=1, keepdim=True) if positive.dim() == 2 else positive[:, None] * unit
 
 
 def log_add(logits: Tensor, floor: Tensor) -> Tensor:
@@ -183,7 +197,8 @@ class _Sum(torch.autograd.Function):
     @_backward
     def backward(ctx, upstream):
         *_, floor, weight, rows, to_query, to_key = ctx.saved_tensors
-        to_query, to_key = (gradient if gradient is None else gradient * upstream for gradient in (to_query, to_key))
+        to_query = None if to_query is None else to_query * upstream
+        to_key = None if to_key is None else to_key * upstream
         if not any(ctx.needs_input_grad[2:5]):
             return to_query, to_key, *[None] * 7
         to_weight = rows * upstream if ctx.needs_input_grad[4] else None
@@ -266,10 +281,10 @@ def _sweep(query, key, positive, floor, weight, target, left_out, scale, bounded
 def _rows_of(tile, positive, floor, target, left_out, bounded):
     """The losses of complete rows, and the factors that make the tile their gradient, both ``(rows, 1)``.
 
-    The tile comes with the logits times log₂ e. It leaves with the powers, and what the others gain the target loses.
+    The tile comes with the logits times log₂ e. It leaves with the powers, and what the others gain the positives lose.
     """
     own = None if target is None else target[:, None]
-    p = tile.gather(1, own) if positive is None else positive[:, None] * LOG2E
+    p = _positive_logit(tile, positive, own, LOG2E)
     if own is not None:
         tile.scatter_(1, own, -torch.inf)
     if left_out is not None:
@@ -281,6 +296,8 @@ def _rows_of(tile, positive, floor, target, left_out, bounded):
     mass = tile.exp2_().sum(dim=1, keepdim=True)
     if positive is None:
         tile.scatter_(1, own, -mass)
+    elif positive.dim() == 2:
+        tile.addcmul_(positive, mass, value=-1)
     log_odds = mass.log().sub_(p, alpha=1 / LOG2E)
     losses, share = _added(log_odds, None if floor is None else floor[:, None])
     return losses, share.div_(mass)

@@ -61,6 +61,7 @@ def several_positives(
     left_out: int,
     weight: Tensor | None = None,
     unit: bool = False,
+    cosine: bool = False,
     reduction: str = "mean",
     gather: bool = False,
 ) -> Tensor:
@@ -70,16 +71,17 @@ def several_positives(
               = w_i \Big( \log \sum_{k \ne i + o} e^{s_{ik}} - \bar s_i \Big)
 
     Args:
-        mean_logit: s̄, ``(N,)``, the mean logit of each anchor's positives.
+        mean_logit: s̄, ``(N,)``, the mean logit of each anchor's positives; or, where the matrix is ``kept_whole``,
+            ``(N, M)``, the weights of the mean: 1/|P(i)| for a positive, else 0.
         positives: ``(N,)``, how many it has; an anchor without any costs 0 and is left out of the mean.
         weight: w, ``(N,)``; 1 if left out.
-        query, key, temperature, left_out, unit, gather: as for :func:`one_positive`.
+        query, key, temperature, left_out, unit, cosine, gather: as for :func:`one_positive`.
     """
     valid = positives > 0
     weight = valid.to(query.dtype) if weight is None else valid * weight
     weight = row_weights(query, weight, valid.sum(), reduction, gather)
-    floor = torch.where(valid, -torch.inf, 0.0).to(query.dtype)  # finite where the weight is 0
-    options = {"temperature": temperature, "unit": unit, "cosine": False, "reduction": reduction}
+    floor = query.new_zeros(len(query)).masked_fill(valid, -torch.inf)  # finite where the weight is 0
+    options = {"temperature": temperature, "unit": unit, "cosine": cosine, "reduction": reduction}
     return contrast(query, key, mean_logit, None, left_out, floor, weight, **options)
 
 
@@ -92,10 +94,8 @@ def row_weights(
     gather = gather and processes() > 1
     if reduction == "mean" and count is None and not gather:
         return None
-    scale = processes() if gather and reduction != "none" else 1
+    weight = rows.new_ones(len(rows)) if weight is None else weight
     if reduction == "mean":
-        count = rows.new_tensor(len(rows)) if count is None else count.to(rows.dtype)
-        scale = scale / (total(count) if gather else count).clamp_min(1)
-    if weight is not None:
-        return weight * scale
-    return rows.new_full((len(rows),), 1.0) * scale if isinstance(scale, Tensor) else rows.new_full((len(rows),), scale)
+        count = rows.new_tensor(len(rows)) if count is None else count
+        weight = weight / (total(count) if gather else count).clamp_min(1)
+    return weight * processes() if gather and reduction != "none" else weight

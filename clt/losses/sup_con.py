@@ -1,7 +1,9 @@
 """SupCon: labels make positives."""
 
+import torch
 from torch import Tensor
 
+from clt.losses._contrast import kept_whole
 from clt.losses._gather import gather_rows
 from clt.losses._positives import several_positives
 from clt.losses._shared import above_zero, floating, labelled, same_shape
@@ -47,22 +49,36 @@ def sup_con_loss(
         embeddings = embeddings.flatten(0, 1)
     same_shape(embeddings=embeddings)
     above_zero(temperature=temperature)
-    anchors = normalize(embeddings)
-    candidates, start = gather_rows(anchors, gather)
-    candidate_labels = gather_rows(labels, gather)[0]
-    cosine, positives = mean_positive_cosine(anchors, labels, candidates, candidate_labels, start)
+    candidate_labels, start = gather_rows(labels, gather)
+    small = kept_whole(len(labels), len(candidate_labels))  # so is a mask of the positives, then: the fewest steps
+    anchors = embeddings if small else normalize(embeddings)
+    candidates = gather_rows(anchors, gather)[0]
+    if small:
+        mean, positives = positive_shares(labels, candidate_labels, start, anchors.dtype)
+    else:
+        cosine, positives = mean_positive_cosine(anchors, labels, candidates, candidate_labels, start)
+        mean = cosine / temperature
     loss = several_positives(
         anchors,
         candidates,
-        cosine / temperature,
+        mean,
         positives,
         temperature=temperature,
         left_out=start,
-        unit=True,
+        unit=not small,
+        cosine=small,
         reduction=reduction,
         gather=gather,
     )
     return loss.reshape(shape) if reduction == "none" else loss
+
+
+def positive_shares(labels: Tensor, candidate_labels: Tensor, start: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """1/|P(i)| where a candidate is a positive of the anchor, else 0, ``(N, M)``; and how many there are, ``(N,)``."""
+    same = labels[:, None] == candidate_labels
+    same.diagonal(start).fill_(False)
+    count = same.sum(dim=1)
+    return same / count.clamp_min(1)[:, None].to(dtype), count
 
 
 def mean_positive_cosine(
