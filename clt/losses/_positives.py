@@ -2,7 +2,8 @@
 
 One positive is taken out of the sum over the candidates, where its term is e^{p − p} = 1, and comes back as a floor of
 0: a loss of 1e-6 keeps its digits, as in ``log1p``. Of several positives the mean logit is p; they stay among the
-candidates, and the floor is −inf.
+candidates, and the floor is −inf. Where the matrix of logits is small, a second one may hold their weights: p is then
+made beside the sum, and its gradient with that of the sum.
 """
 
 import torch
