@@ -18,6 +18,7 @@ slide. What a build needs beside Python: Node, with ``npm ci`` done in ``slides`
 import argparse
 import html
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import re
@@ -238,6 +239,11 @@ def filled(deck: Path, scheme: str, output: Path) -> tuple[str, str]:
     return f"{deck.stem}{ending}", re.sub(r"(?m)^theme: clt$", f"theme: clt{ending}", text, count=1)
 
 
+def in_both(deck: Path, output: Path) -> list[tuple[str, str]]:
+    """A deck, light and dark, in one process: what its figures compute is computed once."""
+    return [filled(deck, scheme, output) for scheme in ("light", "dark")]
+
+
 def build(decks: list[Path], output: Path, *, pdf: bool = True, jobs: int = 1) -> list[Path]:
     """Build each deck, light and dark, as HTML; and the light one as PDF where there is a browser.
 
@@ -245,14 +251,14 @@ def build(decks: list[Path], output: Path, *, pdf: bool = True, jobs: int = 1) -
     ``jobs`` above 1 that many processes draw figures.
     """
     output.mkdir(parents=True, exist_ok=True)
-    columns = zip(*((deck, scheme, output) for deck in decks for scheme in ("light", "dark")), strict=True)
+    make = partial(in_both, output=output)
     if jobs > 1:
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            texts = list(pool.map(filled, *columns))
+            texts = list(pool.map(make, decks))
     else:
-        texts = list(map(filled, *columns))
+        texts = list(map(make, decks))
     sources = []
-    for stem, text in texts:
+    for stem, text in itertools.chain.from_iterable(texts):
         sources.append(output / f"{stem}.md")
         sources[-1].write_text(text, encoding="utf-8")
     printed = [source for source in sources if not source.stem.endswith("-dark")] if pdf and chromium() else []
