@@ -114,6 +114,8 @@ def test_the_lessons_stand_in_order_with_their_titles(site, view):
     cards = view.locator(".sd-card")
     assert cards.count() == len(NOTEBOOKS)
     assert view.locator("figure img.home-picture, img.home-picture").first.get_attribute("alt")
+    asked, before, after = view.locator(".home-sentences p").all_inner_texts()
+    assert len({text.split("\n")[-1] for text in (asked, before, after)}) == 3
 
 
 @pytest.mark.slow
@@ -126,8 +128,11 @@ def test_a_search_finds_lesson_and_function(site, view):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("asked", "lesson"), [("SimCSE", "04"), ("QuickThoughts", "10"), ("Paccanaro", "08"), ("BGE-M3", "14")]
-)
+    ("asked", "lesson"),
+    [("SimCSE", "04"), ("QuickThoughts", "10"), ("Paccanaro", "08"), ("BGE-M3", "14"), ("InfoWord", "10"),
+     ("ConSERT", "12"), ("Mirror-BERT", "12"), ("DPR", "14"), ("SigLIP", "15"), ("GradCache", "16"),
+     ("SetFit", "17")],
+)  # fmt: skip
 def test_a_method_is_found_by_its_papers_name(site, view, asked, lesson):
     found = search(view, site, asked)
     assert any(f"notebooks/{lesson}_" in link for link in found), found

@@ -200,10 +200,11 @@ def test_the_sources_are_the_same_each_time(tmp_path):
 
 @pytest.mark.slow
 def test_built_twice_it_is_the_same_bytes(tmp_path, monkeypatch):
-    """Two lessons, all that stands around them, and a module of the package; in two folders."""
+    """Three lessons, all that stands around them, and a module of the package; in two folders."""
     pytest.importorskip("sphinx_design", reason="the extra site is not installed: make site")
     for module in (tool, pages):
-        monkeypatch.setattr(module, "lessons", lambda: [ROOT / tool.HOME_PICTURE[0], NOTEBOOKS[0]])
+        shown = [NOTEBOOKS[0], ROOT / tool.HOME_PICTURE[0], ROOT / tool.HOME_NEIGHBOURS]
+        monkeypatch.setattr(module, "lessons", lambda shown=shown: shown)
     monkeypatch.setenv("CLT_RESULTS", str(tmp_path / "no results"))
     index = "The package\n===========\n\n.. toctree::\n\n   similarity\n"
     made = {"api/index.rst": index, "api/similarity.rst": pages.module_page("similarity")}

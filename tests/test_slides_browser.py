@@ -127,11 +127,11 @@ def test_built_twice_it_is_the_same_bytes(built, deck, tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_printed_twice_it_is_the_same_bytes(marp, tmp_path):
-    (tmp_path / "deck.md").write_text(HEAD + "## One\n\nText, $x^2$.\n\n---\n\n## Two", encoding="utf-8")
-    printed = []
-    for name in ("first.pdf", "second.pdf"):
-        tool.marp(tmp_path / "deck.md", tmp_path / name)
-        printed.append((tmp_path / name).read_bytes())
+    deck, printed = tmp_path / "deck.md", []
+    deck.write_text(HEAD + "## One\n\nText, $x^2$.\n\n---\n\n## Two", encoding="utf-8")
+    for _ in range(2):
+        (made,) = tool.marp([deck], ".pdf")
+        printed.append(made.read_bytes())
     assert printed[0][:5] == b"%PDF-"
     assert printed[0] == printed[1]
 
@@ -249,7 +249,7 @@ def planted(marp, tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     (folder / "tiny.svg").write_text(TINY, encoding="utf-8")
     (folder / "planted.md").write_text(HEAD + "\n\n---\n\n".join(DEFECTS.values()), encoding="utf-8")
-    tool.marp(folder / "planted.md", folder / "planted.html")
+    tool.marp([folder / "planted.md"], ".html")
     return folder / "planted.html"
 
 

@@ -10,6 +10,7 @@ its page says how to make it. Nothing is executed, and the finished pages ask th
 
 import argparse
 import base64
+import html
 import json
 import os
 import posixpath
@@ -25,6 +26,7 @@ from site_pages import ROOT, api, lessons, read_notebook, report, slides_page
 
 SLIDES = ROOT / "build" / "slides"
 HOME_PICTURE = ("notebooks/03_info_nce.ipynb", "## Sentences: the batch as negatives")  # the last one under the heading
+HOME_NEIGHBOURS = "notebooks/19_capstone.ipynb"  # whose neighbours, before and after, the home page shows
 COPIES = ["data/README.md", "data/clt-mini/README.md", "clt/checks/README.md", "benchmarks/README.md"]
 GUIDE = "slides/README.md"
 # The course map: the number of a group's first lesson, its name, and what holds it together.
@@ -140,6 +142,26 @@ def home_picture() -> tuple[bytes, str]:
     return base64.b64decode("".join(found[-1]["data"]["image/png"])), alt
 
 
+def home_sentences() -> str:
+    """A sentence with what an encoder finds nearest, before training and after, out of a lesson's stored outputs."""
+    cells = read_notebook(ROOT / HOME_NEIGHBOURS)["cells"]
+    said = "".join("".join(out.get("text", "")) for cell in cells for out in cell.get("outputs", []))
+    nearest = r"^(.+)\n  before +1\. (.+)\n(?: {5,}\d\. .+\n)*  after +1\. (.+)$"
+    changed = [found for found in re.findall(nearest, said, re.M) if found[1] != found[2]]
+    if not changed:
+        raise SiteError(f"no sentences for the home page: in {HOME_NEIGHBOURS} no nearest neighbour changes")
+    told = [html.escape(text) for text in changed[0]]
+    number = Path(HOME_NEIGHBOURS).name[:2]
+    rows = "".join(
+        f'<p class="{kind}"><span>{name}</span>{text}</p>'
+        for kind, name, text in zip(
+            ("asked", "before", "after"), ("A sentence", "Nearest before", "Nearest after"), told, strict=True
+        )
+    )
+    caption = f"What an encoder takes for nearest, before a short training and after it, in [lesson {number}]"
+    return f'```{{raw}} html\n<div class="home-sentences">{rows}</div>\n```\n\n{caption}({HOME_NEIGHBOURS}).'
+
+
 def home(picture_alt: str) -> str:
     """The home page, from docs/index.md."""
     name, start = HOME_PICTURE[0], f"notebooks/{lessons()[0].name}"
@@ -157,6 +179,7 @@ def home(picture_alt: str) -> str:
         "Reference": ["api/index", "data/README", "data/clt-mini/README"],
     }
     values = {
+        "sentences": home_sentences(),
         "picture": picture,
         "url": published.page,
         "repository": published.repository,

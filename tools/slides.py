@@ -18,6 +18,7 @@ slide. What a build needs beside Python: Node, with ``npm ci`` done in ``slides`
 import argparse
 import html
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import re
@@ -206,24 +207,29 @@ def chromium() -> str | None:
     return os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, names)), None)
 
 
-def marp(source: Path, target: Path) -> None:
-    """Markdown → HTML or PDF, by the ending of ``target``; both stand in the same folder."""
+def marp(sources: list[Path], ending: str) -> list[Path]:
+    """Markdown → HTML or PDF, by the ending, beside the sources; all of them in one folder, and made by one process."""
     node = shutil.which("node")
     if node is None:
         raise SlideError("Node 18 or newer is needed for slides, and is not installed (the README says how)")
     if not MARP.is_file():
         raise SlideError("Marp is not installed: make slides-setup")
-    command = [node, MARP, source.name, "-o", target.name, "--config-file", SLIDES / "marp.config.mjs"]
+    targets = [source.with_suffix(ending) for source in sources]
+    for target in targets:
+        target.unlink(missing_ok=True)
+    command = [node, MARP, *(source.name for source in sources), "--config-file", SLIDES / "marp.config.mjs"]
     environment = dict(os.environ, NO_COLOR="1")
-    if target.suffix == ".pdf":
+    if ending == ".pdf":
         command += ["--pdf", "--allow-local-files", "--browser", "chrome", "--browser-timeout", "120"]
         environment |= {"CHROME_PATH": chromium()}
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             environment |= {"CHROME_NO_SANDBOX": "1"}
-    ran = subprocess.run(command, cwd=source.parent, env=environment, stdin=subprocess.DEVNULL,
+    ran = subprocess.run(command, cwd=sources[0].parent, env=environment, stdin=subprocess.DEVNULL,
                          capture_output=True, text=True, encoding="utf-8", errors="replace")  # fmt: skip
-    if ran.returncode or not target.is_file():
-        raise SlideError(f"marp could not make {target.name}:\n{ran.stdout}{ran.stderr}")
+    missing = [target.name for target in targets if not target.is_file()]
+    if ran.returncode or missing:
+        raise SlideError(f"marp could not make {', '.join(missing) or ending}:\n{ran.stdout}{ran.stderr}")
+    return targets
 
 
 def filled(deck: Path, scheme: str, output: Path) -> tuple[str, str]:
@@ -233,6 +239,11 @@ def filled(deck: Path, scheme: str, output: Path) -> tuple[str, str]:
     return f"{deck.stem}{ending}", re.sub(r"(?m)^theme: clt$", f"theme: clt{ending}", text, count=1)
 
 
+def in_both(deck: Path, output: Path) -> list[tuple[str, str]]:
+    """A deck, light and dark, in one process: what its figures compute is computed once."""
+    return [filled(deck, scheme, output) for scheme in ("light", "dark")]
+
+
 def build(decks: list[Path], output: Path, *, pdf: bool = True, jobs: int = 1) -> list[Path]:
     """Build each deck, light and dark, as HTML; and the light one as PDF where there is a browser.
 
@@ -240,22 +251,21 @@ def build(decks: list[Path], output: Path, *, pdf: bool = True, jobs: int = 1) -
     ``jobs`` above 1 that many processes draw figures.
     """
     output.mkdir(parents=True, exist_ok=True)
-    columns = zip(*((deck, scheme, output) for deck in decks for scheme in ("light", "dark")), strict=True)
+    make = partial(in_both, output=output)
     if jobs > 1:
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            texts = list(pool.map(filled, *columns))
+            texts = list(pool.map(make, decks))
     else:
-        texts = list(map(filled, *columns))
-    wanted = []
-    for stem, text in texts:
-        source = output / f"{stem}.md"
-        source.write_text(text, encoding="utf-8")
-        endings = [".html", ".pdf"] if pdf and chromium() and not stem.endswith("-dark") else [".html"]
-        wanted += [(source, source.with_suffix(ending)) for ending in endings]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a Marp of its own
-        for _ in pool.map(marp, *zip(*wanted, strict=True)):
-            pass
-    return [target for _, target in wanted]
+        texts = list(map(make, decks))
+    sources = []
+    for stem, text in itertools.chain.from_iterable(texts):
+        sources.append(output / f"{stem}.md")
+        sources[-1].write_text(text, encoding="utf-8")
+    printed = [source for source in sources if not source.stem.endswith("-dark")] if pdf and chromium() else []
+    with ThreadPoolExecutor(2) as pool:  # each waits for a Marp of its own
+        pages = pool.submit(marp, sources, ".html")
+        prints = pool.submit(marp, printed, ".pdf") if printed else None
+        return pages.result() + (prints.result() if prints else [])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -40,6 +40,8 @@ def made(name: str, scheme: str) -> Figure:
             colours = [drawn.get_color()] if isinstance(drawn, Line2D) else drawn.get_facecolor()[:1, :3]
             if any(to_rgb(colour) == (0, 0, 0) for colour in colours):  # one of the palette: ink on either ground
                 drawn.set_color(ink())
+            if scheme == "dark" and isinstance(drawn, PathCollection) and drawn.get_alpha() == 0.5:
+                drawn.set_alpha(0.8)  # a dot of a seed: on the dark ground half of a dark colour is too little
         fig.draw_without_rendering()  # the layout of axes with a fixed aspect settles at the second pass
         plt.close(fig)
     if not getattr(fig, "alt", ""):

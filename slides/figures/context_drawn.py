@@ -147,28 +147,3 @@ def context_order() -> Figure:
         """Left: three exchanges of a conversation, numbered 1 to 3. Right: the six orders in which they can stand; 1 2
         3 is called ordered, the other five misordered.""",
     )
-
-
-@figure
-def context_ahead() -> Figure:
-    fig, ax = plt.subplots(figsize=(12.0, 3.3))
-    ax.set(xlim=(0, 12), ylim=(-0.75, 2.35))
-    ax.axis("off")
-    for k in range(6):
-        known = k < 3
-        box(ax, 0.2 + 2 * k, 0, f"sentence {k + 1}", width=1.7, fontsize=17, colour=BLUE if known else None)
-        label = "t" if k == 2 else f"t + {k - 2}" if k > 2 else ""
-        ax.text(1.05 + 2 * k, -0.52, label, ha="center", va="center", fontsize=17, style="italic")
-        if known:
-            arrow(ax, (1.05 + 2 * k, 0.35), (4.3 + 0.35 * k, 1.35), color=ink(), linewidth=2)
-    box(ax, 3.9, 1.7, "summary c", width=2.3, fontsize=18, colour=BROWN)
-    for k in range(1, 4):
-        arrow(ax, (6.2, 1.7), (5.05 + 2 * k, 0.38), color=plots.COLOURS[2], linewidth=3,
-              connectionstyle=f"arc3,rad={-0.06 - 0.08 * k}")  # fmt: skip
-        ax.text((6.55, 8.35, 9.9)[k - 1], (0.72, 1.25, 1.72)[k - 1], f"W{k}", fontsize=19, weight="bold", ha="center",
-                va="center", bbox={"facecolor": ground(), "edgecolor": "none", "pad": 1})  # fmt: skip
-    return plots.describe(
-        fig,
-        """Six sentences in a row. Arrows from the first three lead to a summary c. From it arrows W1, W2 and W3 lead to
-        sentences 4, 5 and 6.""",
-    )

@@ -1,7 +1,5 @@
 """Figures of the sixth deck: two sentences read apart, and what the head between their vectors teaches."""
 
-import math
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -139,37 +137,6 @@ def siamese_grades() -> Figure:
         fig,
         f"""Left, {seeds} The encoder as it is: {start:.0f}. Right: the mean cosine of pairs by their grade.
         {"; ".join(told)}; dotted, the grade itself.""",
-    )
-
-
-@figure
-def siamese_angle() -> Figure:
-    cosine = np.linspace(-1, 1, 400)
-    fig, axes = plt.subplots(1, 2, figsize=(11.6, 3.7))
-    axes[0].plot(cosine, (cosine + 1) / 2, color=ink(), linewidth=2, linestyle=":")
-    axes[0].plot(cosine, 1 - np.arccos(cosine) / math.pi, color=plots.COLOURS[0], linestyle="-", linewidth=4)
-    told = []
-    for c in (0.9, 0.99):
-        angular = 1 - math.acos(c) / math.pi
-        axes[0].plot(c, angular, marker="o", markersize=11, color=plots.COLOURS[1])
-        axes[0].text(c - 0.08, angular + 0.01, f"{c:g} → {angular:.2f}", fontsize=18, ha="right", va="center")
-        told.append(f"a cosine of {c:g} becomes {angular:.2f}")
-    axes[0].set(xlabel="cosine", xticks=[-1, 0, 1], yticks=[0, 0.5, 1], ylim=(0, 1.05), xlim=(-1, 1.03))
-    axes[0].set_title("similarity by angle", fontsize=19)
-    slope = 1 / (math.pi * np.sqrt(1 - cosine[1:-1] ** 2))
-    axes[1].plot(cosine[1:-1], slope, color=plots.COLOURS[1], linestyle="-", linewidth=4)
-    for c in (0.0, 0.99):
-        s = 1 / (math.pi * math.sqrt(1 - c**2))
-        axes[1].plot(c, s, marker="s", markersize=11, color=plots.COLOURS[0])
-        axes[1].text(c - (0, 0.06)[c > 0], s + (0.15, 0)[c > 0], f"{s:.2f}", fontsize=18,
-                     ha=("center", "right")[c > 0], va=("bottom", "center")[c > 0])  # fmt: skip
-        told.append(f"its slope is {s:.2f} at {c:g}")
-    axes[1].set(xlabel="cosine", xticks=[-1, 0, 1], yticks=[0, 2, 4], ylim=(0, 4), xlim=(-1, 1.03))
-    axes[1].set_title("its gradient", fontsize=19)
-    return plots.describe(
-        fig,
-        f"""Left: one minus the angle over π against the cosine; it always rises. Right: its gradient, which grows
-        without bound at both ends. {"; ".join(told)}.""",
     )
 
 
