@@ -6,8 +6,6 @@ same function with it.
 
 import functools
 import math
-import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -487,89 +485,6 @@ def negations(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     words[:, 1] = torch.where(negated == 1, 1, words[:, 1])
     order = torch.rand(count, 8, generator=generator).argsort(1)
     return words.gather(1, order), (blame == negated).long()
-
-
-@functools.cache
-def reviews(name: str, encoder) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """Reviews as word pieces, for an average of words: ``"negation"``, of :func:`negations`, or a set such as SST-2.
-
-    Args:
-        name: the set; a public one has the columns ``text`` and ``label``, of which ``"positive"`` is 1.
-        encoder: whose tokenizer splits the texts, and whose word vectors the average starts from.
-
-    Returns:
-        For training and for the test the pieces ``(N, L)``, 0 at padding, at most 48 of them, and the labels ``(N,)``;
-        then the word vectors to start from, ``(V, D)``: random for invented words, else the encoder's, scaled to a
-        standard deviation of 1.
-    """
-    if name == "negation":
-        parts = [[*negations(count, torch.Generator().manual_seed(seed))] for seed, count in ((0, 2000), (1, 1000))]
-        return (*parts, torch.randn(WORDS, 32, generator=torch.Generator().manual_seed(0)))
-    from clt import data  # late, as in :func:`_read`
-
-    parts = []
-    for split in ("train", "test"):
-        rows = data.load(name, split)
-        read = encoder.tokenizer(list(rows["text"]), add_special_tokens=False).input_ids
-        padded = nn.utils.rnn.pad_sequence([torch.tensor(row[:48]) for row in read], batch_first=True)
-        parts.append([padded, torch.tensor([label == "positive" for label in rows["label"]]).long()])
-    table = encoder.model.get_input_embeddings().weight.detach().cpu().float()
-    return (*parts, table / table.std())
-
-
-def asked(texts: Sequence[str], seed: int) -> list[tuple[str, str, int]]:
-    """Ask every other text for a word that it has, and those between for one that another text has.
-
-    A word has at least four letters, and is put in small ones. By itself it gives nothing away.
-
-    Returns:
-        ``(word, text, label)`` for every text that has such a word; the label is 1 if the text has the word asked for.
-    """
-    rng, word = random.Random(seed), re.compile("[a-z]{4,}")
-    bags = [(text, word.findall(text.lower())) for text in texts]
-    bags = [(text, bag) for text, bag in bags if bag]
-    found = []
-    for i, (text, bag) in enumerate(bags):
-        chosen = rng.choice(bag if i % 2 else bags[rng.randrange(len(bags))][1])
-        while i % 2 == 0 and chosen in bag:
-            chosen = rng.choice(bags[rng.randrange(len(bags))][1])
-        found.append((chosen, text, i % 2))
-    return found
-
-
-@functools.cache
-def pairs(task: str, split: str) -> tuple[list[str], list[str], Tensor]:
-    """Pairs of texts with a class each, the shortest first, so that neighbours are of about one length.
-
-    Args:
-        task: ``"nli"``, premise and hypothesis, with the classes entailment, neutral and contradiction; ``"asked"``,
-            of :func:`asked`, with a word first and one of those premises or entailments second.
-        split: of ``nli``.
-
-    Returns:
-        First texts, second texts, and classes ``(N,)``.
-    """
-    from clt import data  # late, as in :func:`_read`
-
-    rows = data.load("nli", split)
-    if task == "asked":
-        found = asked([*rows["premise"], *rows["entailment"]], seed=0)
-    else:
-        columns = [rows[column] for column in ("entailment", "neutral", "contradiction")]
-        found = [(premise, text, label) for label, column in enumerate(columns)
-                 for premise, text in zip(rows["premise"], column, strict=True)]  # fmt: skip
-    first, second, labels = zip(*sorted(found, key=lambda pair: len(pair[0] + pair[1])), strict=True)
-    return [*first], [*second], torch.tensor(labels)
-
-
-def neighbours(columns: Sequence[Sequence], size: int) -> Callable[[torch.Generator], list[Sequence]]:
-    """Draw ``size`` neighbouring rows at a time: of :func:`pairs`, those of about one length, so little is padding."""
-
-    def sample(generator: torch.Generator) -> list[Sequence]:
-        start = int(torch.randint(len(columns[0]) - size + 1, (1,), generator=generator))
-        return [column[start : start + size] for column in columns]
-
-    return sample
 
 
 CUTOFFS = {"token cutoff": augment.token_cutoff, "feature cutoff": augment.feature_cutoff}
