@@ -375,6 +375,35 @@ def averaged_words(encoder) -> "Averaged":
     return Averaged(encoder.tokenizer, encoder.model.get_input_embeddings().weight.detach().float().cpu())
 
 
+def centred(encoder, texts: Sequence[str]) -> "Centred":
+    """An encoder whose vectors have the mean of those of ``texts`` taken off, as a row for tables: nothing is trained.
+
+    Args:
+        encoder: what gives the vectors.
+        texts: training texts, without labels; they are read when the first sentence is.
+
+    Returns:
+        Something with ``encode``, for :func:`sts` and the others.
+    """
+    return Centred(encoder, texts)
+
+
+@dataclass
+class Centred:
+    """Vectors without their mean: :func:`centred` makes it."""
+
+    encoder: object
+    texts: Sequence[str]
+
+    @functools.cached_property
+    def middle(self) -> Tensor:
+        return self.encoder.encode(self.texts).mean(dim=0)
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """The ``(N, D)`` vectors of the encoder, minus the mean."""
+        return self.encoder.encode(sentences) - self.middle
+
+
 @dataclass(frozen=True)
 class Averaged:
     """The mean of the word vectors of a sentence: :func:`averaged_words` makes it."""

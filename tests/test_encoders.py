@@ -476,6 +476,52 @@ def test_set_dropout_refuses_what_is_no_rate(rate):
         encoders.set_dropout(nn.Dropout(), rate)
 
 
+def heads_of(encoder, states: torch.Tensor) -> torch.Tensor:
+    """What the first layer's heads say, ``(B, L, H, D/H)``."""
+    part = encoder.model.encoder.layer[0].attention.self
+    return part(states)[0].unflatten(2, (part.num_attention_heads, -1))
+
+
+def test_dropped_heads_are_silent_for_a_whole_text_and_the_others_louder(tiny_folder):
+    encoder = encoders.set_dropout(SentenceEncoder.load(tiny_folder), 0.0)
+    states = torch.randn(200, 3, encoder.dimension)
+    whole = heads_of(encoder.train(), states)
+    assert encoders.drop_heads(encoder, 0.4) is encoder
+    found, count = heads_of(encoder, states), whole.shape[2]
+    silent = (found == 0).all(dim=(1, 3))  # (B, H)
+    assert torch.equal(silent, (found == 0).any(dim=3).any(dim=1)), "one draw for all words of a text"
+    assert not silent.all(dim=1).any(), "none left: all stay"
+    left = count - silent.sum(dim=1)
+    for i in range(len(states)):
+        torch.testing.assert_close(found[i, :, ~silent[i]], whole[i, :, ~silent[i]] * count / left[i])
+    assert len({tuple(row) for row in silent.tolist()}) > 1, "each text has a draw of its own"
+    expected = (0.4 - 0.4**count) if count > 1 else 0.0
+    assert silent.float().mean().item() == pytest.approx(expected, abs=0.08)
+    torch.testing.assert_close(heads_of(encoder.eval(), states), whole)
+
+
+def test_heads_are_dropped_in_upper_layers_with_a_gradient_and_not_at_rate_0(tiny_folder):
+    upper = encoders.set_dropout(SentenceEncoder.load(tiny_folder).above(1), 0.0).train()
+    batch = upper.tokenize(SENTENCES)
+    torch.testing.assert_close(encoders.drop_heads(upper, 0.0)(batch), upper(batch))
+    encoders.drop_heads(upper, 0.5)
+    one, other = upper(batch), upper(batch)
+    assert not torch.equal(one, other)
+    one.square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in upper.parameters() if p.grad is not None)
+    half = torch.randn(4, 2, upper.dimension, dtype=torch.bfloat16)
+    assert heads_of(upper.bfloat16(), half).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("model", "rate", "said"),
+    [("tiny", 1.0, "below 1"), ("tiny", -0.1, "at least 0"), ("linear", 0.1, "attention.self")],
+)
+def test_drop_heads_refuses(tiny_folder, model, rate, said):
+    with pytest.raises(ValueError, match=said):
+        encoders.drop_heads(SentenceEncoder.load(tiny_folder) if model == "tiny" else nn.Linear(2, 2), rate)
+
+
 def test_image_encoder():
     encoder = ImageEncoder(5)
     images = torch.rand(3, 8, 8)

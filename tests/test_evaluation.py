@@ -346,6 +346,21 @@ def test_group_told_by_a_linear_classifier():
     assert evaluation.group_told(same, {"en": z[40:], "de": z[:40]}) < 50
 
 
+def test_centred_vectors_have_the_mean_of_their_texts_taken_off():
+    read = []
+
+    class Lengths:
+        def encode(self, sentences):
+            read.append(list(sentences))
+            return torch.tensor([[float(len(sentence)), 1.0] for sentence in sentences])
+
+    rows = evaluation.centred(Lengths(), ["a", "abc"])
+    assert not read, "nothing is read before it is asked for"
+    assert rows.encode(["abcd", ""]).tolist() == [[2.0, 0.0], [-2.0, 0.0]]
+    rows.encode(["ab"])
+    assert read.count(["a", "abc"]) == 1, "the mean is taken once"
+
+
 def test_counted_tokens_are_tf_idf_of_any_tokens():
     counted = evaluation.counted(["abc", "abd", "a"], list)
     x = counted.encode(["ab", "ba", "cd", "xyz"])

@@ -1,7 +1,7 @@
 """From a sentence, or a small picture, to a point: the encoders of the course."""
 
 from clt.encoders.card import publish
-from clt.encoders.dropout import set_dropout
+from clt.encoders.dropout import drop_heads, set_dropout
 from clt.encoders.images import ImageEncoder
 from clt.encoders.pictures import CaptionTower, PictureTower
 from clt.encoders.pooled import POOLINGS
@@ -11,5 +11,5 @@ from clt.encoders.upper import UpperLayers
 
 __all__ = [
     "POOLINGS", "CaptionTower", "ImageEncoder", "M3Encoder", "PictureTower", "SentenceEncoder", "UpperLayers",
-    "publish", "set_dropout",
+    "drop_heads", "publish", "set_dropout",
 ]  # fmt: skip

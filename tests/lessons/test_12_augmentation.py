@@ -22,7 +22,7 @@ def ready():
     """The lesson with its encoder, its texts and its variants; nothing is trained."""
     stem = "12_augmentation"
     space = kit.lesson(stem)
-    for start in ("device = training", "CUTOFFS[", "DEFAULTS =", "grid ="):
+    for start in ("device = training", "CUTOFFS[", "DEFAULTS =", "NET, SPAN"):
         source = next(cell for cell in kit.code(stem) if cell.startswith(start))
         exec(source.partition("chosen = ")[0], space)
     return space
@@ -136,6 +136,30 @@ def test_what_the_rows_are_trained_on(ready):
     for name, o in variants.items():
         assert set(o) <= set(ready["DEFAULTS"]), name
     assert "dropout" not in variants["none × none"]
+    assert variants["dropout 0.2"] == {"second": "span 5", "dropout": 0.2}
+    assert variants["span of 10"] == {"second": "span 10", "dropout": 0.1}
+    assert min(map(len, texts["sentences"])) > 15, "no span hides a whole text"
+
+
+def test_dropped_heads_are_a_second_view_and_need_no_dropout(ready):
+    model, _ = ready["make"](options(ready, heads=0.3))
+    model.train()
+    torch.manual_seed(0)
+    one, other = (ready["read"](model, TEXTS, "none", generator()) for _ in range(2))
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert not any(part.p for part in model.modules() if isinstance(part, torch.nn.Dropout))
+    plain, _ = ready["make"](options(ready))
+    plain.train()
+    one, other = (ready["read"](plain, TEXTS, "none", generator()) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_a_span_longer_than_the_text_leaves_a_character(ready):
+    seen = []
+    ready["read"], kept = lambda model, texts, change, generator: seen.extend(texts), ready["read"]
+    ready["view"](None, ["A dog ran."], "span 40", generator())
+    ready["read"] = kept
+    assert len(seen[0].replace("[MASK]", "")) == 1
 
 
 def test_random_weights_are_random_and_of_one_shape(ready):
