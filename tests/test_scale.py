@@ -12,11 +12,13 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 from clt import scale
 from clt.scale.__main__ import main, work
 from clt.scale.processes import ended_with
 
+ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this PyTorch has no torch.distributed")
 # Mean loss, cosine and ratio to the true gradient: measured with two gloo processes by code of its own.
 OFFICIAL = {
@@ -101,14 +103,93 @@ def test_what_takes_too_long_is_ended():
         scale.launch(SMALL, processes=2, seconds=0.1)
 
 
-def test_torchrun_starts_the_same_file(tmp_path):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*torchrun, "-m", "clt.scale"]
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory) -> list[str]:
+    """Finished vectors in place of sentences: a process is ready in a third of the time."""
+    path = tmp_path_factory.mktemp("vectors") / "pairs.pt"
+    torch.save(torch.randn(40, 2, 16, generator=torch.Generator().manual_seed(0)), path)
+    return ["--vectors", str(path)]
+
+
+def test_two_processes_that_share_the_weights_train_as_one(tmp_path, monkeypatch):
+    two, one = run(tmp_path, "--steps", "3", "--ways", "--shard"), alone(tmp_path, monkeypatch, 3)
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    assert two["gradient norm"] == pytest.approx(one["gradient norm"], rel=1e-3)
+    assert two["weights held"][0] == pytest.approx(one["weights held"][0] / 2, rel=0.01)
+    for name, (loss, cosine, ratio) in OFFICIAL.items():
+        found = two["ways"][name]
+        assert [found["loss"], found["cosine"], found["ratio"]] == pytest.approx([loss, cosine, ratio], rel=1e-9)
+
+
+def test_a_killed_run_goes_on_with_shared_weights_and_back(tmp_path, vectors):
+    saved = {name: tmp_path / name for name in ("through", "changed")}
+    whole = run(tmp_path, "--steps", "4", "--checkpoint", str(saved["through"]), *vectors)
+    changed = ["--checkpoint", str(saved["changed"]), *vectors]
+    with pytest.raises(RuntimeError, match=r"process 1 of 2 was killed \(SIGKILL\)"):
+        run(tmp_path, "--steps", "4", "--die-at", "2", "--shard", *changed)
+    with pytest.raises(RuntimeError, match=r"process 1 of 2 was killed \(SIGKILL\)"):
+        run(tmp_path, "--steps", "4", "--die-at", "3", *changed)
+    found = run(tmp_path, "--steps", "4", "--shard", *changed)
+    assert found["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    one, other = (load_file(path) for path in saved.values())
+    assert one.keys() == other.keys()
+    for name in one:
+        if name.startswith(("model.", "optimizer.")):
+            torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-6)
+
+
+def test_shared_weights_need_as_many_pairs_in_each_process(vectors):
+    with pytest.raises(RuntimeError, match="2 processes that share their weights need as many pairs each"):
+        scale.launch([*SMALL, "--pairs", "13", "--shard", *vectors], processes=2)
+
+
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"],
+    "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+                   "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m"],
+}  # fmt: skip
+
+
+def start(launcher: list[str], *arguments: str) -> subprocess.CompletedProcess:
     environment = {"GLOO_SOCKET_IFNAME": "lo"} | os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *SMALL, "--steps", "1", "--output", str(tmp_path / "found.json")],
-                          env=environment, capture_output=True, text=True, timeout=120)  # fmt: skip
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", *launcher, "clt.scale", *SMALL, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+
+
+@pytest.mark.parametrize("shard", [[], ["--shard"]], ids=["copies", "shared"])
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_other_launchers_start_the_same_file(name, shard, tmp_path, vectors):
+    if name == "accelerate":
+        pytest.importorskip("accelerate")
+    done = start(LAUNCHERS[name], "--steps", "2", *shard, "--output", str(tmp_path / "found.json"), *vectors)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["processes"] == 2
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert (found["processes"], found["weights held"]) == (2, [128 if shard else 256])
+    options = {"pairs": 12, "chunk": 4, "steps": 2, "dropout": 0.0, "device": "cpu", "precise": True}
+    one = scale.train(torch.load(vectors[1], weights_only=True), **options)
+    assert found["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert found["gradient norm"] == pytest.approx(one["gradient norm"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_other_launchers_say_which_process_was_killed(name, vectors):
+    if name == "accelerate":
+        pytest.importorskip("accelerate")
+    done = start(LAUNCHERS[name], "--steps", "2", "--die-at", "1", *vectors)
+    assert done.returncode != 0
+    root = done.stderr.rpartition("Root Cause")[2]
+    assert "rank      : 1 (local_rank: 1)" in root
+    assert "SIGKILL" in root
+
+
+def test_accelerate_that_starts_one_process_in_place_of_several_is_found_out(vectors):
+    pytest.importorskip("accelerate")
+    launcher = ["--cpu" if part == "--multi_gpu" else part for part in LAUNCHERS["accelerate"]]
+    done = start(launcher, "--steps", "1", *vectors)
+    assert done.returncode != 0
+    assert "accelerate was asked for several processes and has started one" in done.stderr
+    assert "--multi_gpu" in done.stderr
 
 
 def test_how_a_process_ended_in_words():

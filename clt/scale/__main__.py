@@ -10,6 +10,7 @@ import click
 import torch
 
 from clt import scale
+from clt.scale.processes import lost_another
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -22,6 +23,7 @@ from clt import scale
 @click.option("--seed", default=0)
 @click.option("--device", default="auto")
 @click.option("--precise", is_flag=True, help="float32 also where the hardware has bfloat16.")
+@click.option("--shard", "sharded", is_flag=True, help="FSDP2: a process holds a part of each weight, not a copy.")
 @click.option("--checkpoint", type=click.Path(path_type=Path, dir_okay=False), help="Go on from here, and write here.")
 @click.option("--vectors", type=click.Path(path_type=Path, exists=True), help="Pairs as torch.save wrote them.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="JSON with what was measured.")
@@ -42,7 +44,7 @@ def main(processes: int, **options) -> None:
 def work(*, output: Path | None, ways: bool, die_at: int, vectors: Path | None = None, **options) -> None:
     """What each process does."""
     rank, world = scale.meet()
-    found: dict = {"processes": world, "ways": scale.compare() if ways else {}}
+    found: dict = {"processes": world, "ways": scale.compare(sharded=options.get("sharded", False)) if ways else {}}
     last = rank == world - 1
 
     def watch(step: int) -> None:
@@ -51,17 +53,26 @@ def work(*, output: Path | None, ways: bool, die_at: int, vectors: Path | None =
 
     start = time.perf_counter()
     pairs = torch.load(vectors, weights_only=True) if vectors else None
-    found |= scale.train(pairs, watch=watch, **options)
+    try:
+        found |= scale.train(pairs, watch=watch, **options)
+    except RuntimeError as error:
+        if not lost_another(str(error)):
+            raise
+        raise click.ClickException(
+            f"process {rank} of {world} lost another one, which has ended or was killed: the launcher says which, and "
+            f"how ({str(error).splitlines()[0]})"
+        ) from error
     found["seconds"] = time.perf_counter() - start
     if rank == 0:
         for step, loss in enumerate(found["loss"]):
             print(f"step {step}: loss {loss:.4f}, norm of the gradient {found['gradient norm'][step]:.4f}")
+        print(f"process 0 of {world} holds {found['weights held'][0]:,} weights")
         if output:
             output.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _option(name: str, value) -> list[str]:
-    flag = "--" + name.replace("_", "-")
+    flag = "--" + {"sharded": "shard"}.get(name, name).replace("_", "-")
     if isinstance(value, bool) or value is None:
         return [flag] if value else []
     return [flag, str(value)]

@@ -3,6 +3,9 @@
 Nothing here is drawn from a generator that runs on: the batch of a step and its dropout depend on the seed, the step
 and the process. So a run that is resumed goes on as it would have, and so does one with another number of processes,
 but for its dropout.
+
+The processes hold the same weights, or with ``sharded`` (FSDP2) each a part of every weight, of its gradient and of
+what AdamW keeps of it. The numbers are the same, and so is the checkpoint: a run may go on in the other way.
 """
 
 import contextlib
@@ -30,6 +33,7 @@ def fit(
     watch: Callable[[int], None] | None = None,
     backward: Callable[..., Tensor] = training.cached_backward,
     precise: bool = False,
+    sharded: bool = False,
 ) -> dict[str, list[float]]:
     """Train ``model`` with AdamW on batches of any size, on this process and those it has met.
 
@@ -46,6 +50,8 @@ def fit(
         watch: called with the number of each step before it is taken.
         backward: takes ``encode``, the parts of the batch and ``loss``, and leaves the gradient in the weights.
         precise: compute in float32 also where the hardware has bfloat16.
+        sharded: :func:`shard` the weights over the processes; with one process nothing changes. Each process then
+            needs equally many rows, because all have to take part in every chunk.
 
     Returns:
         ``{"loss": …, "gradient norm": …}``, one number a step, the loss averaged over the processes.
@@ -61,6 +67,9 @@ def fit(
     nothing = torch.Generator()
     if checkpoint is not None and Path(checkpoint).exists():
         history = training.load_checkpoint(checkpoint, model, optimizer, nothing)
+    if sharded := sharded and dist.is_initialized():
+        optimizer = shard(model, optimizer)
+        trained = optimizer.param_groups[0]["params"]
 
     def read(part: Sequence) -> Tensor | tuple[Tensor, ...]:
         with contextlib.nullcontext() if precise else training.autocast(device):
@@ -76,15 +85,16 @@ def fit(
         torch.manual_seed((seed * 100_003 + step) * 1009 + rank)
         optimizer.zero_grad()
         value = backward(read, [rows[i : i + chunk] for i in range(0, len(rows), chunk)], loss)
-        value = average([p.grad for p in trained if p.grad is not None], value)
+        value = average([p.grad for p in trained if p.grad is not None and not sharded], value)
         norm = nn.utils.clip_grad_norm_(trained, 1.0, error_if_nonfinite=False)
+        norm = norm.full_tensor() if sharded else norm
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient is not finite at step {step}, where the loss is {value.item()}")
         optimizer.step()
         history["loss"].append(value.item())
         history["gradient norm"].append(norm.item())
-        if checkpoint is not None and rank == 0:
-            training.save_checkpoint(checkpoint, model, optimizer, nothing, history)
+        if checkpoint is not None and (rank == 0 or sharded):
+            training.save_checkpoint(checkpoint, model, optimizer, nothing, history, write=rank == 0)
     model.eval()
     return history
 
@@ -103,6 +113,40 @@ def average(gradients: Sequence[Tensor], value: Tensor) -> Tensor:
     for gradient, mean in zip(gradients, flat[:-1].split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
     return flat[-1]
+
+
+def shard(model: nn.Module, optimizer: torch.optim.AdamW) -> torch.optim.AdamW:
+    """Leave each process a part of every weight (FSDP2), and of what the optimizer keeps of it.
+
+    A forward or backward pass gathers a layer's weights just before they are needed, and each backward pass leaves the
+    mean of the gradients over the processes, of which each process again holds its part. So there is nothing left to
+    :func:`average`, and all processes have to make the same passes in the same order.
+
+    Args:
+        model: cut in place, layer by layer where it has a list of layers.
+        optimizer: of its trained parameters, new or as a checkpoint left it.
+
+    Returns:
+        The optimizer that takes its place.
+    """
+    from torch.distributed.device_mesh import init_device_mesh  # late: a second that one process need not wait
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import distribute_tensor
+
+    mesh = init_device_mesh(next(model.parameters()).device.type, (dist.get_world_size(),))
+    for layer in [layer for part in model.modules() if isinstance(part, nn.ModuleList) for layer in part]:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    known = optimizer.state_dict()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    new = torch.optim.AdamW(trained)  # its settings come with the state
+    for number, state in known["state"].items():
+        weight = trained[number]
+        for name, value in state.items():
+            if value.shape == weight.shape:
+                state[name] = distribute_tensor(value, mesh, weight.placements)
+    new.load_state_dict(known)
+    return new
 
 
 def share(rows: Sequence) -> Sequence:
@@ -149,12 +193,20 @@ def train(
     precise: bool = False,
     checkpoint: str | Path | None = None,
     watch: Callable[[int], None] | None = None,
+    sharded: bool = False,
 ) -> dict[str, list[float]]:
     """Train the upper two layers of ``clt-mini`` on :func:`nli_pairs`, or a matrix on ``(N, 2, D)`` finished vectors.
 
     Several processes on one device stay on the CPU: only those that talk through NCCL have a GPU each. The loss is
-    InfoNCE with the rows of all processes; what is returned is that of :func:`fit`.
+    InfoNCE with the rows of all processes; what is returned is that of :func:`fit`, and under ``weights held`` how many
+    of the trained weights this process holds.
+
+    Raises:
+        ValueError: if the weights are to be sharded and the pairs cannot be shared out equally.
     """
+    world = dist.get_world_size() if dist.is_initialized() else 1
+    if sharded and pairs % world:
+        raise ValueError(f"{world} processes that share their weights need as many pairs each: {pairs} cannot be split")
     crowded = dist.is_initialized() and dist.get_backend() != "nccl"
     place = training.pick_device("cpu" if crowded and device == "auto" else device)
     if vectors is None:
@@ -168,10 +220,12 @@ def train(
         nn.init.eye_(matrix.weight)
         model, encode = nn.Sequential(nn.Dropout(dropout), matrix).to(place), _through
         batch = batches(vectors.to(place), pairs, seed=seed)
-    return fit(
+    history = fit(
         model, lambda step: share(batch(step)), encode, _pair_loss, steps=steps, learning_rate=learning_rate,
-        chunk=chunk, seed=seed, checkpoint=checkpoint, watch=watch, precise=precise,
+        chunk=chunk, seed=seed, checkpoint=checkpoint, watch=watch, precise=precise, sharded=sharded,
     )  # fmt: skip
+    trained = [p.to_local() if hasattr(p, "to_local") else p for p in model.parameters() if p.requires_grad]
+    return history | {"weights held": [sum(p.numel() for p in trained)]}
 
 
 def _through(model: nn.Module, rows: Tensor) -> Tensor:

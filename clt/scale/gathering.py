@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from clt.losses._gather import gather_rows
 
@@ -101,8 +101,11 @@ def averaged(loss: Callable[[list[Tensor], list[Tensor]], Tensor], *, processes:
     return value.item(), torch.autograd.grad(value, weight)[0].flatten()
 
 
-def compare() -> dict[str, dict[str, float]]:
+def compare(*, sharded: bool = False) -> dict[str, dict[str, float]]:
     """Each way on :func:`closed_form_pairs`, with the processes that there are, against the gradient of one process.
+
+    Args:
+        sharded: each process holds a part of the weight only (FSDP2), which then averages the gradient itself.
 
     Returns:
         For each way the mean ``loss`` over the processes, the ``cosine`` of its averaged gradient to the true one, and
@@ -113,17 +116,30 @@ def compare() -> dict[str, dict[str, float]]:
     _, truth = averaged(lambda q, k: way_loss(WAYS["no exchange"], q, k, 0), processes=1)
     found = {}
     for name, way in WAYS.items():
-        weight = start.clone().requires_grad_()
-        query, key = (part.tensor_split(world)[rank] @ weight.T for part in (x, y))
+        encoder = _linear(start, sharded=sharded and world > 1)
+        both = encoder(torch.cat([part.tensor_split(world)[rank] for part in (x, y)]))  # one pass for both sides
+        query, key = both.tensor_split(2)
         queries = _gathered(way, query, rank, world, own=True)
         keys = _gathered(way, key, rank, world, own=way.own or not way.exchange)
         loss = way_loss(way, queries, keys, rank)
         loss.backward()
-        gradient, mean = _mean(weight.grad, world), _mean(loss.detach(), world)
+        gradient = encoder.weight.grad
+        gradient = gradient.full_tensor() if hasattr(gradient, "full_tensor") else _mean(gradient, world)
         cosine = F.cosine_similarity(gradient.flatten(), truth, dim=0)
         ratio = gradient.norm() / truth.norm()
-        found[name] = {"loss": mean.item(), "cosine": cosine.item(), "ratio": ratio.item()}
+        found[name] = {"loss": _mean(loss.detach(), world).item(), "cosine": cosine.item(), "ratio": ratio.item()}
     return found
+
+
+def _linear(weight: Tensor, *, sharded: bool) -> nn.Linear:
+    encoder = nn.Linear(*weight.T.shape, bias=False, dtype=weight.dtype)
+    encoder.weight.data.copy_(weight)
+    if sharded:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(encoder, mesh=init_device_mesh("cpu", (dist.get_world_size(),)))
+    return encoder
 
 
 def _gathered(way: Way, rows: Tensor, rank: int, world: int, own: bool) -> list[Tensor]:

@@ -103,7 +103,11 @@ def _last(log: Path, lines: int = 3) -> str:
 
 
 def _lost(log: Path) -> bool:
-    said = log.read_text(encoding="utf-8", errors="replace")
+    return lost_another(log.read_text(encoding="utf-8", errors="replace"))
+
+
+def lost_another(said: str) -> bool:
+    """Whether an error only says that the process at the other end is gone."""
     return "Connection closed by peer" in said or "Connection reset by peer" in said
 
 
@@ -113,8 +117,14 @@ def meet() -> tuple[int, int]:
     With a CUDA device for each they talk through NCCL, else through gloo.
 
     Raises:
-        RuntimeError: if they cannot talk to each other, which some restricted environments do not allow.
+        RuntimeError: if they cannot talk to each other, which some restricted environments do not allow; or if
+            ``accelerate launch`` was asked for several processes and has started this one alone, which it does on CPUs.
     """
+    if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
+        raise RuntimeError(
+            "accelerate was asked for several processes and has started one, as it does on CPUs unless MPI starts "
+            "them: say `accelerate launch --multi_gpu --num_processes …`, which starts several without a GPU as well"
+        )
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world == 1 or dist.is_initialized():
         return rank, world

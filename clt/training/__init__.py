@@ -247,12 +247,21 @@ def _writable(path: Path) -> None:
         raise OSError(f"the checkpoint {path} cannot be written ({error}): choose another place") from error
 
 
-def save_checkpoint(path, model: nn.Module, optimizer, batches: torch.Generator, history: dict) -> None:
-    """Write everything a run needs to go on, as one file that is either the old one or the new one."""
+def save_checkpoint(
+    path, model: nn.Module, optimizer, batches: torch.Generator, history: dict, *, write: bool = True
+) -> None:
+    """Write everything a run needs to go on, as one file that is either the old one or the new one.
+
+    Of weights that are spread over processes the file holds the whole. All processes have to take part in putting them
+    together, and but for one they do so with ``write=False``.
+    """
     path = Path(path)
     tensors = {f"model.{name}": value.detach() for name, value in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+    tensors = {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in tensors.items()}
+    if not write:
+        return
     chance = _random_state(next(model.parameters()).device)
     tensors |= {f"random.{name}": value for name, value in chance.items() if isinstance(value, Tensor)}
     tensors["random.batches"] = batches.get_state()
