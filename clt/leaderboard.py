@@ -133,29 +133,33 @@ SHAPED = {loss.__name__: loss for loss in (sampled, one_negative, self_guided, i
 
 # ---- the rows: texts, loss, options, and the lesson that taught it
 
+
+def row(texts: str, loss: str, **options) -> dict:
+    """A line of the leaderboard, as :func:`fit` takes it: which texts, which loss, with which options."""
+    return {"texts": texts, "loss": loss} | options
+
+
 ROWS = {
-    "dropout: SimCSE": {"texts": "sentences", "loss": "simcse_loss", "temperature": 0.05},
-    "stories: QuickThoughts": {"texts": "stories", "loss": "in_order", "temperature": 0.05},
-    "pairs: InfoNCE": {"texts": "pairs", "loss": "info_nce_loss", "temperature": 0.05},
-    "pairs: NT-Xent": {"texts": "pairs", "loss": "nt_xent_loss", "temperature": 0.05},
-    "pairs: negative sampling": {"texts": "pairs", "loss": "sampled", "temperature": 0.05},
-    "pairs: triplet": {"texts": "pairs", "loss": "one_negative", "margin": 0.5},
-    "pairs: decoupled": {"texts": "pairs", "loss": "decoupled_loss", "temperature": 0.05},
-    "pairs: hard, debiased": {"texts": "pairs", "loss": "hard_negative_loss", "temperature": 0.05, "hardness": 0.1,
-                              "class_prior": 0.01},
-    "pairs: SigLIP": {"texts": "pairs", "loss": "sigmoid_loss", "temperature": 0.1, "bias": -10.0},
-    "pairs: CLIP": {"texts": "pairs", "loss": "clip_loss", "temperature": 0.05},
-    "pairs: self-guided": {"texts": "pairs", "loss": "self_guided", "temperature": 0.05},
-    "twins: IFCL": {"texts": "twins", "loss": "twins_apart", "margin": 0.5},
-    "triplets: SimCSE": {"texts": "triplets", "loss": "simcse_loss", "temperature": 0.05},
-    "triplets: triplet": {"texts": "triplets", "loss": "triplet_loss", "margin": 0.2},
-    "emotions: SupCon": {"texts": "situations", "loss": "sup_con_loss", "temperature": 0.1},
-    "emotions: batch-hard triplet": {"texts": "situations", "loss": "batch_triplet_loss", "margin": 0.5,
-                                     "mining": "hard"},
-    "emotions: lifted structure": {"texts": "situations", "loss": "lifted_structure_loss"},
-    "emotions: soft neighbour": {"texts": "situations", "loss": "soft_nearest_neighbor_loss", "temperature": 0.2},
-    "grades: CoSENT": {"texts": "grades", "loss": "graded", "scale": 20.0},
-}  # fmt: skip
+    "dropout: SimCSE": row("sentences", "simcse_loss", temperature=0.05),
+    "stories: QuickThoughts": row("stories", "in_order", temperature=0.05),
+    "pairs: InfoNCE": row("pairs", "info_nce_loss", temperature=0.05),
+    "pairs: NT-Xent": row("pairs", "nt_xent_loss", temperature=0.05),
+    "pairs: negative sampling": row("pairs", "sampled", temperature=0.05),
+    "pairs: triplet": row("pairs", "one_negative", margin=0.5),
+    "pairs: decoupled": row("pairs", "decoupled_loss", temperature=0.05),
+    "pairs: hard, debiased": row("pairs", "hard_negative_loss", temperature=0.05, hardness=0.1, class_prior=0.01),
+    "pairs: SigLIP": row("pairs", "sigmoid_loss", temperature=0.1, bias=-10.0),
+    "pairs: CLIP": row("pairs", "clip_loss", temperature=0.05),
+    "pairs: self-guided": row("pairs", "self_guided", temperature=0.05),
+    "twins: IFCL": row("twins", "twins_apart", margin=0.5),
+    "triplets: SimCSE": row("triplets", "simcse_loss", temperature=0.05),
+    "triplets: triplet": row("triplets", "triplet_loss", margin=0.2),
+    "emotions: SupCon": row("situations", "sup_con_loss", temperature=0.1),
+    "emotions: batch-hard triplet": row("situations", "batch_triplet_loss", margin=0.5, mining="hard"),
+    "emotions: lifted structure": row("situations", "lifted_structure_loss"),
+    "emotions: soft neighbour": row("situations", "soft_nearest_neighbor_loss", temperature=0.2),
+    "grades: CoSENT": row("grades", "graded", scale=20.0),
+}
 
 
 def named(loss: str | Callable) -> Callable:

@@ -1,6 +1,7 @@
 """Lesson 19 teaches the package's own Matryoshka loss; duels and averages are what they say, and rows need no code."""
 
 import copy
+import re
 from functools import partial
 
 import pytest
@@ -72,3 +73,20 @@ def test_the_own_loss_of_the_solution_wants_a_margin(lesson):
     assert own > plain
     loss = lesson["my_loss"](q, q.roll(1, 0))
     assert loss > own
+
+
+def test_a_row_that_was_not_trained_is_named(lesson, capsys):
+    lesson["VARIANTS"] = {
+        "pairs: InfoNCE": leaderboard.ROWS["pairs: InfoNCE"],
+        "τ = 0.2": leaderboard.ROWS["pairs: InfoNCE"] | {"temperature": 0.2},
+    }
+    lesson["trained"] = {("info_nce_loss", 0.2): "flat"}
+    assert lesson["trained_here"]("τ = 0.2") == {"after": "flat"}
+    assert not capsys.readouterr().out
+    assert lesson["trained_here"]("pairs: InfoNCE") == {}
+    assert "'pairs: InfoNCE' is not among `variants`" in capsys.readouterr().out
+
+
+def test_no_figure_asks_for_a_row_that_may_be_missing(code):
+    """What is trained depends on the reader's choice: only ``trained_here`` looks it up, and says what is missing."""
+    assert not [cell for cell in code if re.search(r"trained\[[^\]]*\](?! =)", cell)]

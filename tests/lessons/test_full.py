@@ -48,7 +48,7 @@ CUT = {
     "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                      "scored": ["chinese_sts/test"]},
-    "19_capstone": {"seeds": [0], "variants": ["pairs: InfoNCE", "pairs: Matryoshka"], "scored": ["sts/test"],
+    "19_capstone": {"seeds": [0], "variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"],
                     "steps": 30},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
 }  # fmt: skip
