@@ -1,5 +1,6 @@
 """Lesson 10 teaches the package's own loss; what it calls a control has no context left, and its spans touch."""
 
+import functools
 import itertools
 import random
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 import torch
 from kit import same
 
-from clt import data, encoders, in_context, losses
+from clt import data, in_context, losses
 from clt.checks import labs
 from clt.predicting import CLS, MASK, PAD, SEP
 
@@ -83,49 +84,46 @@ def test_ahead_guesses_within_the_text_and_one_matrix_a_distance(lesson):
     model.ahead = torch.nn.Module()
     model.ahead.matrices = [lambda x, k=k: x.roll(k, dims=-1) for k in (1, 2, 3)]
     model.ahead.forward = lambda z: z
+    lesson["info_nce"] = functools.partial(losses.info_nce_loss, temperature=0.05)
     sure = [-torch.tensor([20.0] + (2 * (6 - k) - 1) * [0.0]).log_softmax(0)[0] for k in (1, 2, 3)]
     loss = lesson["ahead_loss"](model, (list(range(12)), None))
     assert loss == pytest.approx(sum(sure).item() / 3, abs=1e-5)
 
 
 @pytest.mark.parametrize("m", [0.0, 0.9])
-def test_old_keys(lesson, m):
+def test_queue_step(lesson, m):
     """The slow copy moves by 1 − m towards the encoder, only the query has a gradient, the queue takes the newest."""
     torch.manual_seed(0)
-    model = encoders.SentenceEncoder.load("clt-mini", max_length=16).eval()
-    in_context.prepare(model, "old keys", m=m, room=3)
-    before = [p.clone() for p in model.memory.slow.parameters()]
+    model, slow = (in_context.bag_of_words().eval() for _ in range(2))
+    before = slow.net.table.weight.clone()
     with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.01)
-    queue, pairs = model.memory.queue.clone(), (("A dog.", "Rain."), ("A hound.", "It pours."))
-    model.memory.slow.eval()
-    loss = lesson["old_keys_loss"](model, pairs)
-    for old, slow, fast in zip(before, model.memory.slow.parameters(), model.parameters(), strict=True):
-        assert torch.allclose(slow, m * old + (1 - m) * fast, atol=1e-6)
-    keys = torch.nn.functional.normalize(model.memory.slow.encode(list(pairs[1])), dim=1)
-    expected = losses.info_nce_loss(model.encode(list(pairs[0])), keys, queue, temperature=0.05)
+        model.net.table.weight.add_(0.1 * torch.randn_like(before))
+    queue = torch.nn.functional.normalize(torch.randn(3, before.shape[1]), dim=1)
+    pairs = ("A dog.", "Rain is here."), ("A big dog.", "It will be wet.")
+    lesson["info_nce"] = functools.partial(losses.info_nce_loss, temperature=0.05)
+    loss, new = lesson["queue_step"](model, slow, queue, pairs, m)
+    assert torch.allclose(slow.net.table.weight, m * before + (1 - m) * model.net.table.weight, atol=1e-6)
+    keys = torch.nn.functional.normalize(slow.encode(pairs[1]), dim=1)
+    expected = losses.info_nce_loss(model.encode(pairs[0]), keys, queue, temperature=0.05)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
     loss.backward()
-    assert all(p.grad is None for p in model.memory.slow.parameters())
-    assert torch.allclose(model.memory.queue, torch.cat([keys, queue])[:3], atol=1e-5)
-    assert model.memory.said == ["A hound.", "It pours.", ""]
-    assert in_context.keys_kept(model) == {}, "a random key is left"
-    model.memory.said[2], model.memory.queue[2] = "A hound.", model.memory.queue[0]
-    assert in_context.keys_kept(model)["oldest keys"] == pytest.approx(100, abs=1e-2)
+    assert slow.net.table.weight.grad is None
+    assert model.net.table.weight.grad is not None
+    assert torch.allclose(new, torch.cat([keys, queue])[:3], atol=1e-6)
 
 
 def test_pairs_of_the_five_methods(lesson):
     rng, sentences = random.Random(0), ([11, 12, 13, 14, 15, 16], [21, 22, 23, 24], [31, 32, 33, 34])
     row, following, other = (tuple(part) for part in sentences)
-    seen = {method: {lesson["pair_of"](method, sentences, rng) for _ in range(3000)} for method in lesson["METHODS"]}
+    lesson |= {"yes": (5,), "no": (6,)}
+    methods = ("skip-gram", "masked words", "next sentence", "XLNet", "InfoWord")
+    seen = {method: {lesson["pair_of"](method, sentences, rng) for _ in range(3000)} for method in methods}
     near = {((x,), (y,)) for x in row for y in row if 0 < abs(x - y) <= 3}
     assert seen["skip-gram"] == near
     hidden = {((CLS, *row[:t], MASK, *row[t + 1 :], SEP), row[t : t + 1]) for t in range(6)}
     assert seen["masked words"] == hidden
     yes, no = ((CLS, *row, SEP, *second, SEP) for second in (following, other))
-    assert seen["next sentence"] == {(yes, lesson["yes"]), (no, lesson["no"])}
-    assert lesson["yes"] != lesson["no"]
+    assert seen["next sentence"] == {(yes, (5,)), (no, (6,))}
     assert len(seen["XLNet"]) == 6 * 2**5, "each place with each set of others"
     assert all(a.count(MASK) == 1 and {*a} <= {CLS, SEP, MASK, PAD, *row} for a, _ in seen["XLNet"])
     spans = {(t, min(n, 6 - t)) for t in range(6) for n in range(1, 5)}
