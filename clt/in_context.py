@@ -170,29 +170,6 @@ def read(model: nn.Module, sentences: Sequence[str]) -> Tensor:
     return model(model.tokenize(sentences)).float()
 
 
-class Ahead(nn.Module):
-    """CPC's summary of what came before, and a matrix for each distance ahead.
-
-    Args:
-        width: D.
-        distances: how many sentences ahead the matrices guess.
-
-    Called with ``(T, L, D)``, the vectors of the sentences of T texts, it gives as many summaries: the sentence itself,
-    to which a GRU adds what it makes of all up to it. The matrices begin as the identity, so that at first the guess is
-    nearly the sentence.
-    """
-
-    def __init__(self, width: int, distances: int = 3):
-        super().__init__()
-        self.gru = nn.GRU(width, width, batch_first=True)
-        self.matrices = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(distances))
-        for matrix in self.matrices:
-            nn.init.eye_(matrix.weight)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return z + self.gru(z)[0]
-
-
 class Lookup(nn.Module):
     """A table of word vectors: the state of a place is the vector of the piece that stands there.
 

@@ -76,20 +76,6 @@ def test_the_batch_decides_what_is_learnt():
     assert labs.context(2, 24) == order, "seeded"
 
 
-def test_ahead_guesses_within_the_text_and_one_matrix_a_distance(lesson):
-    """One-hot sentences of two texts, and matrices that shift by their distance: the loss is that of a sure guess."""
-    eye = torch.eye(12)
-    model = torch.nn.Module()
-    model.tokenize, model.forward = lambda sentences: eye[sentences], lambda z: z
-    model.ahead = torch.nn.Module()
-    model.ahead.matrices = [lambda x, k=k: x.roll(k, dims=-1) for k in (1, 2, 3)]
-    model.ahead.forward = lambda z: z
-    lesson["info_nce"] = functools.partial(losses.info_nce_loss, temperature=0.05)
-    sure = [-torch.tensor([20.0] + (2 * (6 - k) - 1) * [0.0]).log_softmax(0)[0] for k in (1, 2, 3)]
-    loss = lesson["ahead_loss"](model, (list(range(12)), None))
-    assert loss == pytest.approx(sum(sure).item() / 3, abs=1e-5)
-
-
 @pytest.mark.parametrize("m", [0.0, 0.9])
 def test_queue_step(lesson, m):
     """The slow copy moves by 1 − m towards the encoder, only the query has a gradient, the queue takes the newest."""
