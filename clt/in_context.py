@@ -342,7 +342,7 @@ def bag_of_words() -> Reader:
 
 
 def shown(ids: Sequence[int]) -> str:
-    """Ids as text; a place that is not seen is a dot."""
-    vocabulary = pieces().vocabulary
-    text = [vocabulary.text([i]) if i != PAD else "·" for i in ids if i not in (CLS, SEP)]
-    return " ".join(text).replace(" ##", "")
+    """Ids as text; a place that is not seen is a dot, and a bar stands between two sentences."""
+    marks, vocabulary = {PAD: "·", SEP: "|"}, pieces().vocabulary
+    text = [marks[i] if i in marks else vocabulary.text([i]) for i in ids if i != CLS]
+    return " ".join(text).replace(" ##", "").removesuffix(" |")
