@@ -83,9 +83,10 @@ order_batch__list = [torch.tensor(2), 24]
 
 def permuted_pair__plain(row, rng):
     order = rng.sample(range(len(row)), len(row))
-    rank = rng.randrange(len(row))
-    seen = order[:rank]
-    a = [row[t] if t in seen else PAD for t in range(len(row))]
+    rank = rng.randrange(0, len(row))
+    a = [PAD] * len(row)
+    for t in order[0:rank]:
+        a[t] = row[t]
     a[order[rank]] = MASK
     return a, [row[order[rank]]]
 
