@@ -1,4 +1,4 @@
-"""Context as the positive: QuickThoughts' loss and its floor, DeCLUTR's spans, and what a batch teaches."""
+"""Context as the positive: QuickThoughts' loss and its floor, DeCLUTR's spans, XLNet's pairs, what a batch teaches."""
 
 import math
 import random as chance
@@ -15,6 +15,7 @@ from clt.checks._compare import Counts
 from clt.checks._exercise import Mistake, Unexpected, case
 from clt.checks._experiment import Experiment
 from clt.checks._loss import Loss
+from clt.predicting import MASK, PAD
 from clt.results import number
 
 # ---- the loss
@@ -256,6 +257,119 @@ POSITIVE_SPAN = Algorithm(
     ],
 )  # fmt: skip
 
+# ---- XLNet's pairs
+
+
+def permuted_pair(row: list[int], rng: chance.Random) -> tuple[list[int], list[int]]:
+    """One place, which sees what comes before it in an order of all places drawn by chance; and what stands there."""
+    order = rng.sample(range(len(row)), len(row))
+    rank = rng.randrange(len(row))
+    at, seen = order[rank], set(order[:rank])
+    context = [piece if t in seen else PAD for t, piece in enumerate(row)]
+    context[at] = MASK
+    return context, [row[at]]
+
+
+def plain_pair(row, rng, *, wrong=frozenset()):
+    rng = chance.Random(0) if "always the same" in wrong else rng
+    n = len(row)
+    order, rank = rng.sample(range(n), n), rng.randrange(n)
+    if "all others seen" in wrong:
+        rank = n - 1
+    if "never alone" in wrong:
+        rank = rng.randrange(1, n)
+    if "never all" in wrong:
+        rank = rng.randrange(n - 1)
+    at, seen = order[rank], set(order[:rank])
+    if "order of the text" in wrong:
+        at, seen = rank, set(range(rank))
+    if "each by a coin" in wrong:
+        seen = {t for t in range(n) if t != at and rng.random() < 0.5}
+    if "ranks for places" in wrong:
+        seen = set(range(rank)) - {at}
+    hidden = MASK if "masks" in wrong else PAD
+    context = [piece if t in seen else hidden for t, piece in enumerate(row)]
+    if "given away" in wrong:
+        context[at] = row[at]
+    elif "not marked" not in wrong:
+        context[at] = MASK
+    if "taken out" in wrong:
+        context = [piece for piece in context if piece != PAD]
+    if "place given" in wrong:
+        return context, [at]
+    return context, row[at] if "no list" in wrong else [row[at]]
+
+
+def pairs(answer, row: list[int]) -> dict[str, object]:
+    seen = dict.fromkeys(
+        ("it gives two lists", "the same rng gives the same pair", "one place is marked", "the others keep theirs",
+         "what stood there is b"), "",
+    )  # fmt: skip
+    places, numbers, alone = [], [], []
+    for seed in range(DRAWS):
+        drawn = returned(answer(row, chance.Random(seed)))
+        try:
+            context, word = drawn
+            context, length = list(context), len(context)
+        except (TypeError, ValueError) as error:
+            raise Unexpected(f"Two lists of pieces were expected, got {drawn!r}.") from error
+        if not isinstance(word, list | tuple) or len(word) != 1:
+            seen["it gives two lists"] = f"b is {word!r} where a list with one piece was expected"
+            word = [word]
+        if seed < 20 and drawn != answer(row, chance.Random(seed)):
+            seen["the same rng gives the same pair"] = "Two generators with one seed give different pairs"
+        marked = [t for t, piece in enumerate(context) if piece == MASK]
+        if len(marked) != 1:
+            seen["one place is marked"] = f"{len(marked)} places of {context} are MASK"
+        if length != len(row) or any(piece not in (MASK, PAD, row[t]) for t, piece in enumerate(context[: len(row)])):
+            seen["the others keep theirs"] = f"Of {row} it makes {context}"
+        elif len(marked) == 1 and word[0] != row[marked[0]]:
+            seen["what stood there is b"] = f"Of {row} it hides place {marked[0]} and returns {word[0]!r}"
+        known = [t for t, piece in enumerate(context) if piece not in (MASK, PAD)]
+        places += marked[:1]
+        numbers.append(len(known))
+        alone += known if len(known) == 1 else []
+    return seen | {
+        "which place it asks for": Counts(places),
+        "how many places are seen": Counts(numbers),
+        "which place is seen, if it is one": Counts(alone),
+    }
+
+
+PERMUTED_PAIR = Algorithm(
+    reference=permuted_pair,
+    plain=plain_pair,
+    observe=pairs,
+    cases=[
+        case("a row of 4 pieces", [11, 12, 13, 14]),
+        case("a row of 7 pieces, two of them alike", [21, 22, 23, 22, 24, 25, 26]),
+    ],
+    mistakes=[
+        Mistake("taken out", "The places that are not seen have gone, and with them where the others stood.",
+                "Write PAD there: the row keeps its length, and each piece its place."),
+        Mistake("no list", "b is a number.", "Return b as a row with one piece, [row[at]]."),
+        Mistake("place given", "b is the place, not the piece that stood there.", "Look it up: row[at]."),
+        Mistake("masks", "Places that are not seen are MASK, as if they were asked for, too.",
+                "Only the place to be guessed is MASK. The others are PAD, which is never attended to."),
+        Mistake("given away", "The piece to be guessed still stands in a.", "Write MASK in its place."),
+        Mistake("not marked", "Nothing in a says which place is asked for.", "Write MASK in its place."),
+        Mistake("always the same", "It gives the same pair whatever rng it is given.",
+                "Draw from the rng that is handed in, and make none of your own."),
+        Mistake("all others seen", "All other places are seen: these are the pairs of masked words.",
+                "The place to be guessed can have any rank in the order, and sees only those before it."),
+        Mistake("never alone", "The first place of the order is never asked for.",
+                "It sees nothing, and still counts: its rank is drawn from 0 to the length minus 1."),
+        Mistake("never all", "The last place of the order is never asked for.",
+                "It sees all others, and still counts: rng.randrange leaves its end out."),
+        Mistake("order of the text", "The order is that of the text: these are the pairs from left to right.",
+                "Shuffle the places first: rng.sample(range(n), n)."),
+        Mistake("each by a coin", "Each other place is seen with probability one half, so half of them nearly always.",
+                "Draw an order, and a rank in it: any number of places is then seen equally often."),
+        Mistake("ranks for places", "The rank in the order is used as a place of the text.",
+                "order[rank] is the place that is asked for, and order[:rank] are those it sees."),
+    ],
+)  # fmt: skip
+
 # ---- who stands in the batch
 
 TOGETHER = 48
@@ -295,4 +409,4 @@ ORDER_BATCH = Experiment(
     ],
 )  # fmt: skip
 
-EXERCISES = (QUICK_THOUGHTS_LOSS, CONTEXT_FLOOR, POSITIVE_SPAN, ORDER_BATCH)
+EXERCISES = (QUICK_THOUGHTS_LOSS, CONTEXT_FLOOR, POSITIVE_SPAN, ORDER_BATCH, PERMUTED_PAIR)

@@ -1,5 +1,7 @@
 """Lesson 10 teaches the package's own loss; what it calls a control has no context left, and its spans touch."""
 
+import functools
+import itertools
 import random
 from types import SimpleNamespace
 
@@ -7,8 +9,9 @@ import pytest
 import torch
 from kit import same
 
-from clt import data, losses
+from clt import data, in_context, losses
 from clt.checks import labs
+from clt.predicting import CLS, MASK, PAD, SEP
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -29,15 +32,15 @@ def test_the_floor_is_reached_and_not_passed(lesson, length):
     assert loss == pytest.approx(lesson["context_floor"](length), abs=1e-6)
 
 
-def test_dealt_piles_hold_no_two_sentences_of_a_text(lesson):
-    texts = lesson["texts_of"]("own")
+def test_dealt_piles_hold_no_two_sentences_of_a_text():
+    texts = in_context.texts_of("own")
     assert len(texts) == 280
     assert {len(text) for text in texts} == {6}
     whole = data.batches_in_order(texts, size=8)
     home = {sentence: i for i, text in enumerate(texts) for sentence in text}
     for seed in range(5):
         sentences, _ = whole(torch.Generator().manual_seed(seed))
-        mixed, piles = lesson["dealt"](sentences, 8)
+        mixed, piles = in_context.dealt(sentences, 8)
         assert sorted(mixed) == sorted(sentences)
         assert piles.tolist() == sorted(piles.tolist())
         for pile in range(8):
@@ -46,7 +49,7 @@ def test_dealt_piles_hold_no_two_sentences_of_a_text(lesson):
 
 
 def test_spans_are_stretches_of_their_text(lesson):
-    text = lesson["texts_of"]("own")[3]
+    text = in_context.texts_of("own")[3]
     words = " ".join(text)
     for seed in range(30):
         cut = lesson["three_spans"](text, random.Random(seed))
@@ -54,16 +57,16 @@ def test_spans_are_stretches_of_their_text(lesson):
         assert all(span in words and 4 <= len(span.split()) <= 24 for span in cut)
 
 
-def test_next_together_and_beside_by_hand(lesson):
+def test_next_together_and_beside_by_hand():
     """Two texts of three sentences on a circle: each next sentence is nearest, each text is by itself."""
     turn = {"a1": 0.0, "a2": 0.1, "a3": 0.25, "b1": 3.0, "b2": 3.1, "b3": 3.25}
-    lesson["held_out"] = {"made up": [["a1", "a2", "a3"], ["b1", "b2", "b3"]]}
+    texts = {"made up": [["a1", "a2", "a3"], ["b1", "b2", "b3"]]}
     angles = lambda sentences: torch.tensor([[turn[s]] for s in sentences])
     model = SimpleNamespace(encode=lambda s: torch.cat([angles(s).cos(), angles(s).sin()], 1))
-    found = lesson["in_place"](model)
+    found = in_context.in_place(model, texts)
     assert found == {"made up, next": 100.0, "made up, beside": 100.0, "made up, together": 100.0}
     model.encode = lambda sentences: torch.ones(len(sentences), 2)
-    assert lesson["in_place"](model)["made up, next"] == 50.0, "who knows nothing beats half"
+    assert in_context.in_place(model, texts)["made up, next"] == 50.0, "who knows nothing beats half"
 
 
 def test_the_batch_decides_what_is_learnt():
@@ -71,3 +74,76 @@ def test_the_batch_decides_what_is_learnt():
     assert topic.topic > 80 > 20 > order.topic
     assert topic.order < before.order < order.order
     assert labs.context(2, 24) == order, "seeded"
+
+
+@pytest.mark.parametrize("m", [0.0, 0.9])
+def test_queue_step(lesson, m):
+    """The slow copy moves by 1 − m towards the encoder, only the query has a gradient, the queue takes the newest."""
+    torch.manual_seed(0)
+    model, slow = (in_context.bag_of_words().eval() for _ in range(2))
+    before = slow.net.table.weight.clone()
+    with torch.no_grad():
+        model.net.table.weight.add_(0.1 * torch.randn_like(before))
+    queue = torch.nn.functional.normalize(torch.randn(3, before.shape[1]), dim=1)
+    pairs = ("A dog.", "Rain is here."), ("A big dog.", "It will be wet.")
+    lesson["info_nce"] = functools.partial(losses.info_nce_loss, temperature=0.05)
+    loss, new = lesson["queue_step"](model, slow, queue, pairs, m)
+    assert torch.allclose(slow.net.table.weight, m * before + (1 - m) * model.net.table.weight, atol=1e-6)
+    keys = torch.nn.functional.normalize(slow.encode(pairs[1]), dim=1)
+    expected = losses.info_nce_loss(model.encode(pairs[0]), keys, queue, temperature=0.05)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    loss.backward()
+    assert slow.net.table.weight.grad is None
+    assert model.net.table.weight.grad is not None
+    assert torch.allclose(new, torch.cat([keys, queue])[:3], atol=1e-6)
+
+
+def test_pairs_of_the_five_methods(lesson):
+    rng, sentences = random.Random(0), ([11, 12, 13, 14, 15, 16], [21, 22, 23, 24], [31, 32, 33, 34])
+    row, following, other = (tuple(part) for part in sentences)
+    lesson |= {"yes": (5,), "no": (6,)}
+    methods = ("skip-gram", "masked words", "next sentence", "XLNet", "InfoWord")
+    seen = {method: {lesson["pair_of"](method, sentences, rng) for _ in range(3000)} for method in methods}
+    near = {((x,), (y,)) for x in row for y in row if 0 < abs(x - y) <= 3}
+    assert seen["skip-gram"] == near
+    hidden = {((CLS, *row[:t], MASK, *row[t + 1 :], SEP), row[t : t + 1]) for t in range(6)}
+    assert seen["masked words"] == hidden
+    yes, no = ((CLS, *row, SEP, *second, SEP) for second in (following, other))
+    assert seen["next sentence"] == {(yes, (5,)), (no, (6,))}
+    assert len(seen["XLNet"]) == 6 * 2**5, "each place with each set of others"
+    assert all(a.count(MASK) == 1 and {*a} <= {CLS, SEP, MASK, PAD, *row} for a, _ in seen["XLNet"])
+    spans = {(t, min(n, 6 - t)) for t in range(6) for n in range(1, 5)}
+    cut = {((CLS, *row[:t], MASK, *row[t + n :], SEP), (CLS, *row[t : t + n], SEP)) for t, n in spans}
+    assert seen["InfoWord"] == cut
+
+
+def test_info_word_counts_a_candidate_once(lesson):
+    vectors = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    model = in_context.two_encoders("lookup", "lookup", vectors)
+    pairs = [((5,), (6,)), ((7,), (8,)), ((9,), (6,))]
+    expected = sum(
+        -(vectors[a] @ vectors[[6, 8]].T).log_softmax(0)[[6, 8].index(b)].item() for a, b in ((5, 6), (7, 8), (9, 6))
+    )
+    assert lesson["info_word_loss"](model, pairs).item() == pytest.approx(expected / 3, abs=1e-5)
+
+
+def test_a_bag_of_words_is_where_all_begin():
+    """So the networks differ after training by what they were taught, and by nothing else."""
+    text, bag = in_context.pieces(), in_context.bag_of_words()
+    sentences = in_context.held_out()["stories"][0]
+    for omega in ("lookup", "Transformer"):
+        model = in_context.two_encoders(omega, "lookup", text.vectors).eval()
+        parts = [tuple(row) for row in text.vocabulary.ids(sentences)]
+        assert torch.allclose(in_context.part_vector(model.omega, parts), bag.encode(sentences), atol=1e-5)
+
+
+def test_sentences_in_order_stay_within_their_text():
+    text = in_context.pieces()
+    rows = [text.vocabulary.ids(sentences) for sentences in in_context.held_out()["stories"]]
+    following = {(tuple(a[:30]), tuple(b[:30])) for told in rows for a, b in itertools.pairwise(told)}
+    home = {tuple(row[:30]): i for i, told in enumerate(rows) for row in told}
+    rng, stories = random.Random(0), in_context.InOrder(in_context.held_out()["stories"], text.vocabulary)
+    for _ in range(300):
+        first, second, other = (tuple(row) for row in stories.draw(rng))
+        assert (first, second) in following
+        assert home[other] != home[first]

@@ -1,9 +1,11 @@
-"""Right answers: QuickThoughts' loss and its floor, spans, and a batch that teaches the order."""
+"""Right answers: QuickThoughts' loss and its floor, spans, XLNet's pairs, and a batch that teaches the order."""
 
 import math
 
 import torch
 import torch.nn.functional as F
+
+from clt.predicting import MASK, PAD
 
 
 def quick_thoughts_loss__plain(anchor, context, texts):
@@ -77,3 +79,34 @@ def positive_span__gamma(start, length, total, rng, *, shortest, longest):
 order_batch__plain = (2, 24)
 order_batch__one_text = (1, 48)
 order_batch__list = [torch.tensor(2), 24]
+
+
+def permuted_pair__plain(row, rng):
+    order = rng.sample(range(len(row)), len(row))
+    rank = rng.randrange(0, len(row))
+    a = [PAD] * len(row)
+    for t in order[0:rank]:
+        a[t] = row[t]
+    a[order[rank]] = MASK
+    return a, [row[order[rank]]]
+
+
+def permuted_pair__shuffled(row, rng):
+    """It sees what comes after it in the order, which is drawn alike."""
+    places = list(range(len(row)))
+    rng.shuffle(places)
+    cut = rng.randint(1, len(row))
+    at = places[cut - 1]
+    a = [PAD] * len(row)
+    for t in places[cut:]:
+        a[t] = row[t]
+    a[at] = MASK
+    return a, (row[at],)
+
+
+def permuted_pair__keys(row, rng):
+    """A random number for each place: smaller ones come earlier."""
+    keys = [rng.random() for _ in row]
+    at = rng.randrange(len(row))
+    a = [MASK if t == at else piece if keys[t] < keys[at] else PAD for t, piece in enumerate(row)]
+    return [a, [row[at]]]
