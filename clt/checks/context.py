@@ -347,7 +347,7 @@ PERMUTED_PAIR = Algorithm(
     mistakes=[
         Mistake("taken out", "The places that are not seen have gone, and with them where the others stood.",
                 "Write PAD there: the row keeps its length, and each piece its place."),
-        Mistake("no list", "b is a number.", "Return b as a row with one piece, [row[at]]."),
+        Mistake("no list", "b is a number, not a row.", "Return b as a row with one piece, [row[at]]."),
         Mistake("place given", "b is the place, not the piece that stood there.", "Look it up: row[at]."),
         Mistake("masks", "Places that are not seen are MASK, as if they were asked for, too.",
                 "Only the place to be guessed is MASK. The others are PAD, which is never attended to."),
