@@ -135,3 +135,21 @@ def test_averaged_words_are_the_mean_of_the_table():
     assert torch.allclose(found[0], table[ids].mean(0), atol=1e-6)
     assert found[1].abs().max() == 0
     assert found.shape == (3, encoder.dimension)
+
+
+def test_a_claim_is_true_if_the_person_has_the_thing():
+    texts, claims, labels = labs.belongings(400, 4, torch.Generator().manual_seed(1))
+    for text, (who, what), label in zip(texts.tolist(), claims.tolist(), labels.tolist(), strict=True):
+        people, things = zip(*text, strict=True)
+        assert len(set(people)) == len(set(things)) == 4
+        assert who in people
+        assert what in things  # a false claim takes somebody else's thing
+        assert label == ([who, what] in text)
+    assert texts[..., 0].max() < labs.OWNERS <= texts[..., 1].min()
+    assert 0.4 < labels.double().mean() < 0.6
+
+
+def test_a_claim_is_soon_judged_together_and_not_apart():
+    seen = {how: labs.claims(facts=3, together=how, steps=250)["accuracy"] for how in (True, False)}
+    assert seen[True] > 90
+    assert seen[False] < 70
