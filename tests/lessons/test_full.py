@@ -30,7 +30,7 @@ CUT = {
     "03_info_nce": ONCE
     | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
     "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
-    "05_supcon": {"seeds": [0], "variants": ["words", "untrained", "SupCon"]},
+    "05_supcon": {"seeds": [0], "variants": ["words, eight", "SupCon, eight"]},
     "06_label_aware": {"seeds": [0], "variants": ["label-aware, ours", "SupCon, ED fear"]},
     "07_twin_loss": {"seeds": [0], "variants": ["Twin Loss, short"], "scored": ["sts/test"], "compared": ["sts/test"]},
     "08_seeing": {"seeds": [0], "encoder": "tiny",
