@@ -37,7 +37,7 @@ CUT = {
                   "families": ["weight decay 0.0", "weight decay 0.003", "4 held out", "no push, decay 0.001"],
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
     "09_predicting": {"seeds": [0], "variants": ["left to right, own text"], "public": False},  # here they are cut
-    "10_context": {"seeds": [0], "variants": ["neighbours"]},
+    "10_context": {"seeds": [0], "variants": ["neighbours"], "momenta": [0.0, 0.99]},
     "11_siamese": {"seeds": [0], "variants": ["(u, v)"], "scored": ["sts/test"]},
     "12_augmentation": {"seeds": [0], "variants": ["none × none"], "public": []},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
