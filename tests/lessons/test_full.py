@@ -43,7 +43,7 @@ CUT = {
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
                      "max_length": 64},
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},
-    "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001"],
+    "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001", "encoder: batches of 8"],
                  "loss_sizes": [512, 1024]},
     "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
