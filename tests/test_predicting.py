@@ -296,7 +296,8 @@ def test_rows_that_need_no_training(tokenizer, monkeypatch):
     text = predicting.Corpus(TEXTS, tokenizer, pieces=100)
     monkeypatch.setattr(predicting.measures, "measure", lambda model, source: {"x": 1.0})
     monkeypatch.setattr(predicting.measures, "chance", lambda source: {"x": 0.5})
-    monkeypatch.setattr(predicting.measures, "after_simcse", lambda model, seed, rate: {"STS, then SimCSE": rate + seed})
+    after = lambda model, seed, rate: {"STS, then SimCSE": rate + seed}
+    monkeypatch.setattr(predicting.measures, "after_simcse", after)
     found = predicting.untrained(text, torch.randn(len(text.vocabulary), 16), torch.nn.Linear(2, 2), [0, 1])
     assert found == {
         "tf-idf.x": 1.0, "untrained.x": 1.0, "clt-mini.x": 1.0, "chance.x": 0.5,

@@ -35,8 +35,8 @@ from clt.predicting.text import (
 )
 
 __all__ = [
-    "CLS", "MASK", "NOISES", "PAD", "SEP", "UNK", "Corpus", "Reader", "Recurrent", "Transformer", "Vocabulary", "Writer",
-    "after_simcse", "chance", "conversations", "damaged", "documents", "fakes_found", "gaps", "generate", "joined",
-    "measure", "model_for", "noises", "own_texts", "padded", "poisson_spans", "pooled", "probes", "reading_saves",
-    "together", "untrained", "word_filler",
+    "CLS", "MASK", "NOISES", "PAD", "SEP", "UNK", "Corpus", "Reader", "Recurrent", "Transformer", "Vocabulary",
+    "Writer", "after_simcse", "chance", "conversations", "damaged", "documents", "fakes_found", "gaps", "generate",
+    "joined", "measure", "model_for", "noises", "own_texts", "padded", "poisson_spans", "pooled", "probes",
+    "reading_saves", "together", "untrained", "word_filler",
 ]  # fmt: skip
