@@ -198,7 +198,9 @@ def model_for(task: str, vectors: Tensor, counts: Tensor) -> nn.Module:
     if task.startswith("replaced"):
         model.generator, model.judge = Transformer(model.net.table, layers=1), nn.Linear(width, 1)
     if "sentence" in task:
-        model.scale = nn.LayerNorm(width, elementwise_affine=False)  # else u * v is too small to count at first
+        model.scale = nn.Identity()
+        if task == "next sentence":  # whether two texts are alike shows in u * v, which at first is too small to count
+            model.scale = nn.LayerNorm(width, elementwise_affine=False)
         model.judge = nn.Linear(4 * width, 1)
     if task in NOISES:
         model.writer = Writer(model.net.table)
