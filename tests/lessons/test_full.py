@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clt import data, results
+from clt import results
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = yaml.safe_load((ROOT / "notebooks" / "parameters" / "full.yaml").read_text(encoding="utf-8"))
@@ -71,21 +71,9 @@ def public(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> Path:
-    """A BERT with the vocabulary of clt-mini, two thin layers and random weights: for lessons that train dozens."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder, mini = tmp_path_factory.mktemp("encoder"), data.data_dir() / "clt-mini"
-    tokenizer = AutoTokenizer.from_pretrained(mini)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=128, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
-    return folder
+def tiny(thin) -> Path:
+    """Two layers: for lessons that train dozens."""
+    return thin(2)
 
 
 def test_every_lesson_has_full_parameters():
