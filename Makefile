@@ -32,7 +32,7 @@ course: $(READY) ## run every lesson, or those of NB="00 01"; JOBS= at a time, e
 test: test-units test-notebooks ## unit tests, then every notebook against its stored outputs (nbval)
 
 test-units: $(READY) ## the tests of the package, the tools, the slides and the site
-	$(PYTEST) tests -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(PYTEST) tests -n 2 --dist loadgroup
 
 test-notebooks: $(READY) ## every notebook against its stored outputs
 	$(PYTEST) notebooks $(NBVAL) -n 2 --dist loadfile

@@ -57,6 +57,24 @@ def dealt(sentences: Sequence[str], piles: int) -> tuple[list[str], Tensor]:
     return [sentences[i] for i in order], order % piles
 
 
+def three_spans(positive_span: Callable, text: Sequence[str], rng: random.Random) -> list[str]:
+    """An anchor and two positives of 4 to 24 words, cut out of a text: the anchors long, the positives short.
+
+    Args:
+        positive_span: draws the start and the length of a positive, as in lesson 10.
+        text: sentences in order, at least 25 words in all.
+        rng: draws all of it.
+
+    Source: Giorgi et al. (2021), DeCLUTR, with Beta(4, 2) for the anchor; their spans have 32 to 512 tokens.
+    """
+    words = " ".join(text).split()
+    length = int(rng.betavariate(4, 2) * 20 + 4)
+    cuts = [(rng.randint(0, len(words) - length), length)]
+    for _ in range(2):
+        cuts.append(positive_span(*cuts[0], len(words), rng, shortest=4, longest=24))
+    return [" ".join(words[first : first + size]) for first, size in cuts]
+
+
 Parts = Callable[[Sequence[str], random.Random], Sequence[str]]
 
 
@@ -114,10 +132,7 @@ def in_place(model, texts: dict[str, list[list[str]]] | None = None) -> dict[str
     for name, told in (held_out() if texts is None else texts).items():
         vectors = model.encode([sentence for text in told for sentence in text])
         z = F.normalize(vectors, dim=1).unflatten(0, (len(told), -1))  # (T, L, D)
-        scores = torch.einsum("tkd,ukd->ktu", z[:, :-1], z[:, 1:])
-        right = scores.diagonal(dim1=1, dim2=2)[..., None]
-        beaten = (scores < right).sum(2) + ((scores == right).sum(2) - 1) / 2
-        found[f"{name}, next"] = 100 * beaten.mean().item() / (len(told) - 1)
+        found[f"{name}, next"] = 100 * _beaten(z[:, :-1], z[:, 1:])
         own = z @ z.mT - 2 * torch.eye(z.shape[1])  # not itself
         beside = (own.argmax(2) - torch.arange(z.shape[1])).abs() == 1
         every = z.flatten(0, 1) @ z.flatten(0, 1).T - 2 * torch.eye(len(vectors))
@@ -126,6 +141,14 @@ def in_place(model, texts: dict[str, list[list[str]]] | None = None) -> dict[str
         found[f"{name}, beside"] = 100 * beside.float().mean().item()
         found[f"{name}, together"] = 100 * together.float().mean().item()
     return found
+
+
+def _beaten(asked: Tensor, z: Tensor) -> float:
+    """Of the other texts' sentences at the same place, the share that one's own beats: both ``(T, L, D)``."""
+    scores = torch.einsum("tkd,ukd->ktu", asked, z)
+    right = scores.diagonal(dim1=1, dim2=2)[..., None]
+    beaten = (scores < right).sum(2) + ((scores == right).sum(2) - 1) / 2
+    return beaten.mean().item() / (len(z) - 1)
 
 
 def replies(model) -> dict[str, float]:
@@ -206,6 +229,102 @@ def part_vector(net: nn.Module, parts: Sequence[Sequence[int]]) -> Tensor:
     ids = padded(parts).to(net.table.weight.device)
     states, hole = net(ids), (ids == MASK)[..., None]
     return torch.where(hole.any(1), (states * hole).sum(1), pooled(states, ids))
+
+
+class LookAhead(nn.Module):
+    """A sentence encoder, a summary of the sentences so far, and a matrix for each distance: the networks of CPC.
+
+    Called on tokens, it is the encoder.
+
+    Attributes:
+        ahead: a linear map W_k for k = 1, 2, 3, ``(…, D) → (…, D)``, without a bias. They begin as the identity.
+
+    Args:
+        encoder: anything that the course trains, D wide.
+        so_far: ``"GRU"``, trained, as in CPC; ``"mean"``, of the vectors so far; ``"last"``, the last of them. The last
+            two have no weights. The GRU begins as a mean in which each sentence weighs four fifths of the one
+            after it: with random weights its state is nearly the same for all texts, and the encoder forgets what it
+            knows before the GRU has learnt to summarise.
+        width: D.
+
+    Source: van den Oord, Li and Vinyals (2018), CPC, section 2.
+    """
+
+    def __init__(self, encoder: nn.Module, so_far: str, *, width: int):
+        super().__init__()
+        self.encoder, self.so_far = encoder, so_far
+        self.ahead = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(3))
+        for matrix in self.ahead:
+            nn.init.eye_(matrix.weight)
+        if so_far == "GRU":
+            self.gru = nn.GRU(width, width, batch_first=True)
+            for weights in self.gru.parameters():
+                nn.init.zeros_(weights)
+            nn.init.eye_(self.gru.weight_ih_l0.data[2 * width :])  # what is new is the sentence itself
+            self.gru.bias_ih_l0.data[width : 2 * width] = 1.4  # of the old four fifths stay: sigmoid(1.4) = 0.8
+
+    def tokenize(self, sentences: Sequence[str]):
+        return self.encoder.tokenize(sentences)
+
+    def forward(self, tokens) -> Tensor:
+        return self.encoder(tokens)
+
+    def summary(self, z: Tensor) -> Tensor:
+        """From the vectors of texts, ``(T, L, D)``, to c, as large: at each place what it makes of those up to it."""
+        if self.so_far == "GRU":
+            with torch.autocast(z.device.type, enabled=False):
+                return self.gru(z)[0]
+        return z if self.so_far == "last" else z.cumsum(1) / torch.arange(1, z.shape[1] + 1, device=z.device)[:, None]
+
+
+@torch.no_grad()
+def continued(model: LookAhead, texts: dict[str, list[list[str]]] | None = None) -> dict[str, float]:
+    """How well the networks of CPC foretell how a text goes on; in per cent, by cosine.
+
+    Args:
+        model: its summary and its matrices are asked; its encoder gives the vectors.
+        texts: ``{name: texts}``, all of one length; the test split of the course's own if left out.
+
+    Returns:
+        For each name ``"NAME, k on"`` for k = 1, 2, 3, how many of the sentences at the same place of the other texts
+        the true one beats, a tie counting half (50 is chance); and ``"NAME, order"``, how often the sentence foretold
+        for k = 1 is nearest to the next one, among all those of its text that are still to come.
+    """
+    found = {}
+    for name, told in (held_out() if texts is None else texts).items():
+        vectors = model.encoder.encode([sentence for text in told for sentence in text])
+        vectors = vectors.to(model.ahead[0].weight.device)
+        z = F.normalize(vectors, dim=1).unflatten(0, (len(told), -1))  # (T, L, D)
+        c = model.summary(z)
+        for k, matrix in enumerate(model.ahead, 1):
+            found[f"{name}, {k} on"] = 100 * _beaten(F.normalize(matrix(c[:, :-k]), dim=-1), z[:, k:])
+        scores = F.normalize(model.ahead[0](c), dim=-1) @ z.mT
+        places = range(z.shape[1] - 2)  # at the last but one, only one sentence is to come
+        right = [(scores[:, t, t + 1 :].argmax(1) == 0).float().mean().item() for t in places]
+        found[f"{name}, order"] = 100 * sum(right) / len(right)
+    return found
+
+
+def look_ahead(loss: Callable | None, upper: nn.Module, so_far: str, seed: int) -> dict[str, float]:
+    """Train :class:`LookAhead` on batches of eight of the course's texts, for 60 steps.
+
+    Args:
+        loss: ``loss(model, batch)``; a batch holds 48 sentences, text after text, and the number of the text of each.
+            Without one nothing is trained.
+        upper: the upper layers of an encoder, of which a copy is trained.
+        so_far: as for :class:`LookAhead`.
+        seed: of what is drawn.
+
+    Returns:
+        What :func:`continued` says, and of the encoder alone STS and :func:`in_place`.
+    """
+    training.seed_everything(seed)
+    upper = copy.deepcopy(upper)
+    model = LookAhead(upper, so_far, width=upper.model.config.hidden_size).to(upper.device).eval()
+    if loss:
+        training.train(model, batches("neighbours", "own", 8, list), loss, steps=60, learning_rate=1e-3, warmup=6,
+                       weight_decay=0.01, seed=seed, progress=False)  # fmt: skip
+    return continued(model) | evaluation.sts(upper) | in_place(upper)
 
 
 Step = Callable[[nn.Module, nn.Module, Tensor, tuple, float], tuple[Tensor, Tensor]]

@@ -455,6 +455,31 @@ def test_set_dropout_reaches_the_attention_and_stays_when_saved(tiny_folder, tmp
     assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0.5
 
 
+def test_a_head_is_trained_with_the_encoder_and_left_out_of_what_is_measured(tiny_folder):
+    encoder = encoders.set_dropout(SentenceEncoder.load(tiny_folder), 0.0)
+    before = encoder.encode(SENTENCES)
+    torch.manual_seed(0)
+    learner = encoders.WithHead(encoder)
+    batch = learner.tokenize(SENTENCES)
+    torch.testing.assert_close(learner(batch), learner.head(encoder(batch)))
+    torch.testing.assert_close(learner.encode(SENTENCES, batch_size=1), before, atol=1e-5, rtol=1e-5)
+    optimizer = torch.optim.SGD(learner.parameters(), lr=1.0)
+    head = learner.head[0].weight.detach().clone()
+    learner(batch).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(learner.head[0].weight, head), "the head learns"
+    after = encoder.encode(SENTENCES)
+    assert not torch.allclose(after, before, atol=1e-3), "and so does the encoder, which is the one handed in"
+    torch.testing.assert_close(learner.encode(SENTENCES), after)
+
+
+def test_a_head_of_ones_own(tiny_folder):
+    encoder = SentenceEncoder.load(tiny_folder).eval()
+    learner = encoders.WithHead(encoder, nn.Linear(encoder.dimension, 3, bias=False))
+    assert learner(learner.tokenize(SENTENCES)).shape == (len(SENTENCES), 3)
+    assert learner.encode(SENTENCES).shape == (len(SENTENCES), encoder.dimension)
+
+
 @pytest.mark.parametrize(
     ("layer", "batch"),
     [(nn.TransformerEncoderLayer(8, 2, 8), (4, 2, 8)), (nn.GRU(8, 8, 2, dropout=0.1), (4, 2, 8)),

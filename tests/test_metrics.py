@@ -318,22 +318,6 @@ def test_nearest_neighbor_counts_all_of_k_alike():
             metrics.nearest_neighbor(x, y, asked, goal, k=k)
 
 
-def test_the_plane_of_classes_shows_where_their_centres_differ():
-    y = torch.arange(4).repeat_interleave(10)
-    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-    x = torch.cat([torch.full((40, 1), 3.0), corners[y], 0.01 * torch.randn(40, 5)], dim=1)
-    x = x[:, torch.tensor([3, 0, 4, 1, 5, 2, 6, 7])]
-    at = metrics.class_plane(x, y, 7 * x)  # length does not count
-    assert at.shape == (40, 2)
-    side = torch.cdist(*2 * [torch.stack([at[y == c].mean(0) for c in range(4)])])
-    assert side.unique(sorted=True)[4:].min() > 0.4, "four corners of a square"
-    assert max(at[y == c].std(0).max().item() for c in range(4)) < 0.02
-    with pytest.raises(ValueError, match="three classes"):
-        metrics.class_plane(x, y % 2, x)
-    with pytest.raises(ValueError, match="labels"):
-        metrics.class_plane(x, y[1:], x)
-
-
 def test_modality_gap_is_that_of_the_paper_and_shifting_closes_it():
     """Values on the closed-form input, by the formula of Liang et al. (2022), section 4.2."""
     x, y = (z / z.norm(dim=1, keepdim=True) for z in (official(1), official(2)))

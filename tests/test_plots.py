@@ -166,7 +166,7 @@ def test_an_animation_that_cannot_be_stored_or_read_is_refused(monkeypatch):
         shown(monkeypatch, frames=[1])
     with pytest.raises(ValueError, match="alt text"):
         shown(monkeypatch, alt=" ")
-    monkeypatch.setattr(plots, "LARGEST_ANIMATION", 1000)
+    monkeypatch.setattr(plots.moving, "LARGEST_ANIMATION", 1000)
     with pytest.raises(ValueError, match="fewer frames"):
         shown(monkeypatch)
 

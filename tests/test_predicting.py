@@ -38,7 +38,9 @@ def awake(net, scale=0.3):
 IDS = torch.tensor([[CLS, 7, 8, 9, 10, SEP], [CLS, 11, 12, SEP, PAD, PAD]])
 
 
-@pytest.mark.parametrize("task", ["masked words", "left to right", "replaced tokens", "order"])
+@pytest.mark.parametrize(
+    "task", ["masked words", "left to right", "LSTM", "replaced tokens", "sentence order", "next sentence", "infilling"]
+)
 def test_it_begins_as_a_bag_of_words(vectors, task):
     model = predicting.model_for(task, vectors, torch.ones(40)).eval()
     assert torch.allclose(model.net(IDS), vectors[IDS])
@@ -52,8 +54,9 @@ def test_one_table_of_words_for_all_that_read_or_write_and_it_is_trained(vectors
     assert model.net.table.weight.data_ptr() != vectors.data_ptr(), "the next trial begins where this one did"
 
 
-def test_left_to_right_sees_no_later_word(vectors):
-    net, other = awake(predicting.model_for("left to right", vectors, torch.ones(40)).net), IDS.clone()
+@pytest.mark.parametrize("task", ["left to right", "LSTM"])
+def test_left_to_right_sees_no_later_word(vectors, task):
+    net, other = awake(predicting.model_for(task, vectors, torch.ones(40)).net), IDS.clone()
     other[0, 4] = 30
     before, after = net(IDS)[0], net(other)[0]
     assert torch.allclose(before[:4], after[:4], atol=1e-6)
@@ -68,9 +71,39 @@ def test_both_directions_see_all_but_padding(vectors):
     assert torch.allclose(net(IDS)[1, :4], short, atol=1e-5), "padding changes nothing"
 
 
-def test_the_logits_begin_with_the_counts(vectors):
+def test_an_lstm_reads_what_stands_before_and_padding_changes_nothing(vectors):
+    net, other = awake(predicting.Recurrent(vectors)), IDS.clone()
+    other[0, 1] = 30
+    assert not torch.allclose(net(IDS)[0, 4], net(other)[0, 4], atol=1e-3)
+    assert torch.allclose(net(IDS)[1, :4], net(IDS[1:, :4])[0], atol=1e-5)
+
+
+def test_a_writer_sees_what_it_has_written_and_all_that_was_read(vectors):
+    model = predicting.model_for("infilling", vectors, torch.ones(40))
+    net, writer = awake(model.net), awake(model.writer)
+    assert writer.table is net.table
+    written = IDS[:, :4]
+    states = writer(written, net(IDS), IDS)
+    later, read = written.clone(), IDS.clone()
+    later[0, 3], read[0, 4] = 30, 31
+    assert torch.allclose(writer(later, net(IDS), IDS)[0, :3], states[0, :3], atol=1e-5)
+    assert not torch.allclose(writer(later, net(IDS), IDS)[0, 3], states[0, 3], atol=1e-3)
+    assert not torch.allclose(writer(written, net(read), read)[0, 0], states[0, 0], atol=1e-3)
+    short = IDS[1:, :4]
+    assert torch.allclose(writer(written[1:], net(short), short), states[1:], atol=1e-5), "padding is not looked at"
+
+
+def test_a_writer_looks_first_at_the_piece_to_be_written(vectors):
+    writer = predicting.model_for("masking", vectors, torch.ones(40)).writer
+    assert writer.near[0].argmax(1)[:-1].tolist() == list(range(1, writer.near.shape[1]))
+    assert writer.near[1].argmax(1).tolist() == list(range(writer.near.shape[1]))
+    assert not writer.near[2:].any()
+
+
+@pytest.mark.parametrize("task", ["masked words", "LSTM"])
+def test_the_logits_begin_with_the_counts(vectors, task):
     counts = torch.arange(40.0)
-    model = predicting.model_for("masked words", 0 * vectors, counts)
+    model = predicting.model_for(task, 0 * vectors, counts)
     shares = model.net.logits(model.net(IDS))[0, 0].softmax(0)
     assert torch.allclose(shares, (counts + 1) / (counts + 1).sum(), atol=1e-6)
 
@@ -78,10 +111,12 @@ def test_the_logits_begin_with_the_counts(vectors):
 def test_what_each_task_needs(vectors):
     parts = {
         task: {name for name, _ in predicting.model_for(task, vectors, torch.ones(40)).named_children()}
-        for task in ("masked words", "order", "replaced, 15 %")
+        for task in ("masked words", "LSTM", "sentence order", "next sentence", "replaced, 15 %", *predicting.NOISES)
     }
+    two, writes = {"net", "scale", "judge"}, {"net", "writer"}
     assert parts == {
-        "masked words": {"net"}, "order": {"net", "judge"}, "replaced, 15 %": {"net", "generator", "judge"},
+        "masked words": {"net"}, "LSTM": {"net"}, "sentence order": two, "next sentence": two,
+        "replaced, 15 %": {"net", "generator", "judge"}, **dict.fromkeys(predicting.NOISES, writes),
     }  # fmt: skip
 
 
@@ -121,6 +156,57 @@ def test_batches_and_pairs(tokenizer):
     for a, b, bad in zip(first.tolist(), second.tolist(), wrong.tolist(), strict=True):
         a, b = (tuple(i for i in row if i != PAD) for row in (a, b))
         assert ((b, a) if bad else (a, b)) in known
+
+
+def test_a_wrong_next_sentence_is_from_another_document(tokenizer):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100, most=8)
+    assert text.document == [0, 0, 2]
+    home = {tuple(predicting.joined(b)): document for (_, b), document in zip(text.pairs, text.document, strict=True)}
+    from_ = {tuple(predicting.joined(a)): document for (a, _), document in zip(text.pairs, text.document, strict=True)}
+    known = {(tuple(predicting.joined(a)), tuple(predicting.joined(b))) for a, b in text.pairs}
+    first, second, wrong = text.next_or_not(200, torch.Generator().manual_seed(0))
+    assert 20 < wrong.sum() < 120, "a partner from the same document is no wrong one"
+    for a, b, bad in zip(first.tolist(), second.tolist(), wrong.tolist(), strict=True):
+        a, b = (tuple(i for i in row if i != PAD) for row in (a, b))
+        assert home[b] != from_[a] if bad else (a, b) in known
+
+
+@pytest.mark.parametrize("noise", predicting.NOISES)
+def test_harmed_rows_are_what_the_noise_leaves(tokenizer, noise):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100, most=8)
+
+    def infill(row, spans, mask):
+        for start, length in reversed(spans):
+            row = [*row[:start], mask, *row[start + length :]]
+        return row
+
+    ids, read = text.harmed(32, noise, infill, torch.Generator().manual_seed(0))
+    same, again = (text.harmed(32, noise, infill, torch.Generator().manual_seed(seed))[1] for seed in (0, 1))
+    assert torch.equal(read, same)
+    assert not torch.equal(read, again) or noise == "permutation"
+    assert {tuple(i for i in row if i != PAD) for row in ids.tolist()} <= {
+        tuple(predicting.joined(*row)) for row in text.rows
+    }
+    assert (read[:, 0] == CLS).all()
+    for whole, left in zip(ids.tolist(), read.tolist(), strict=True):
+        whole, left = ([i for i in row if i != PAD] for row in (whole, left))
+        if noise in ("permutation", "rotation"):
+            assert sorted(whole) == sorted(left)
+        assert (len(left) == len(whole)) or noise in ("deletion", "infilling")
+        assert (MASK in left) == (noise in ("masking", "infilling") and len(whole) > 3)
+    assert not torch.equal(read, ids)
+
+
+def test_one_piece_can_be_damaged():
+    found = predicting.noises([9], lambda row, spans, mask: [mask], random.Random(0), MASK)
+    assert found["rotation"] == found["shuffling words"] == [9]
+
+
+def test_what_reading_saves():
+    ids = torch.tensor([[5, 6], [7, 8]])
+    draw = lambda generator: (ids, ids)
+    loss = lambda model, batch: (batch[0] != batch[1]).float().mean()
+    assert predicting.reading_saves(None, draw, loss) == {"loss, own text": 0.0, "loss, another text": 1.0}
 
 
 def test_the_budget_is_counted_in_pieces(tokenizer):
@@ -194,6 +280,29 @@ def test_probes_do_not_share_texts():
         assert len(texts) == len(y) > len(set(y))
         assert len(asked) == len(goal)
         assert not set(texts) & set(asked), name
+
+
+def test_pairs_that_belong_together_and_pairs_that_do_not():
+    texts = [[f"{k}{letter}" for letter in "abcdef"] for k in range(40)]
+    pairs = predicting.measures._belonging(texts)
+    assert len(pairs) == 120
+    assert 40 < sum(wrong for _, wrong in pairs) < 80
+    for (a, b), wrong in pairs:
+        assert (a[:-1] != b[:-1]) == wrong
+        assert wrong or ord(b[-1]) == ord(a[-1]) + 1
+
+
+def test_rows_that_need_no_training(tokenizer, monkeypatch):
+    text = predicting.Corpus(TEXTS, tokenizer, pieces=100)
+    monkeypatch.setattr(predicting.measures, "measure", lambda model, source: {"x": 1.0})
+    monkeypatch.setattr(predicting.measures, "chance", lambda source: {"x": 0.5})
+    after = lambda model, seed, rate: {"STS, then SimCSE": rate + seed}
+    monkeypatch.setattr(predicting.measures, "after_simcse", after)
+    found = predicting.untrained(text, torch.randn(len(text.vocabulary), 16), torch.nn.Linear(2, 2), [0, 1])
+    assert found == {
+        "tf-idf.x": 1.0, "untrained.x": 1.0, "clt-mini.x": 1.0, "chance.x": 0.5,
+        "untrained.STS, then SimCSE": [1e-3, 1.001], "clt-mini.STS, then SimCSE": [1e-4],
+    }  # fmt: skip
 
 
 def test_shuffled_words_are_the_same_words_and_the_mark_stays_at_the_end():

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from browsing import CHROMIUM
@@ -44,12 +45,16 @@ def serve():
         server.shutdown()
 
 
-@pytest.fixture
-def view(request):
-    """A page of Chromium at the width of a desktop."""
+def needs_a_browser() -> None:
     pytest.importorskip("pytest_playwright", reason="the extra site is not installed: make site")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
+
+
+@pytest.fixture
+def view(request):
+    """A page of Chromium at the width of a desktop."""
+    needs_a_browser()
     page = request.getfixturevalue("page")
     page.set_viewport_size({"width": 1280, "height": 900})
     return page
@@ -62,6 +67,20 @@ def site(serve) -> str:
     return serve(SITE)
 
 
+@pytest.fixture(scope="module")
+def walked(request, site):
+    """Every page, opened once: the walk, what is wrong with each page, and what there is on the page of each lesson."""
+    needs_a_browser()
+    page = request.getfixturevalue("browser").new_page(viewport={"width": 1280, "height": 900})
+    walk, wrong, there = Walk(page, site), {}, {}
+    for name in pages():
+        wrong[name] = walk.look(name)
+        if re.fullmatch(r"notebooks/\d\d_\w+\.html", name):
+            there[Path(name).stem] = parts(page)
+    page.close()
+    return walk, wrong, there
+
+
 # -- the site ---------------------------------------------------------------------------------------------------------
 
 
@@ -71,35 +90,42 @@ def pages() -> list[str]:
     return [name for name in found if not re.match(r"_static/|slides/\d\d-", name)]
 
 
+def parts(page) -> SimpleNamespace:
+    """What there is on the page of a lesson."""
+    launches = ".dropdown-launch-buttons a", "links => links.map(a => decodeURIComponent(a.href))"
+    return SimpleNamespace(
+        pictures=page.locator(".cell_output img").count(),
+        solutions=page.locator(".tag_solution details summary", has_text="Show the solution").count(),
+        badges=page.locator("img[src*='badge']").count(),
+        to_copy=page.locator("button.copybtn").count(),
+        launches=page.eval_on_selector_all(*launches),
+        folding=unfold(page),
+    )
+
+
 @pytest.mark.slow
-def test_nothing_is_wrong_with_any_page(site, view):
-    walk = Walk(view, site)
-    wrong = {name: found for name in pages() if (found := walk.look(name))}
-    assert not wrong, "\n".join(f"{name}: {line}" for name, found in wrong.items() for line in found)
+def test_nothing_is_wrong_with_any_page(walked):
+    walk, wrong, _ = walked
+    assert not any(wrong.values()), "\n".join(f"{name}: {line}" for name, found in wrong.items() for line in found)
     assert len(walk.links) >= len(NOTEBOOKS) + 15, "lessons, the package, and what lies around them"
     assert walk.dead_ends(SITE) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_lesson_is_all_there(site, view, notebook):
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    view.goto(f"{site}notebooks/{notebook.stem}.html")
+def test_a_lesson_is_all_there(walked, notebook):
+    cells, there = json.loads(notebook.read_text(encoding="utf-8"))["cells"], walked[2][notebook.stem]
     shown = [out.get("data", {}) for cell in cells for out in cell.get("outputs", [])]
     pictures = [out for out in shown if "image/png" in out or "<img " in "".join(out.get("text/html", ""))]
-    assert view.locator(".cell_output img").count() == len(pictures)
-    solutions = sum("solution" in cell["metadata"].get("tags", []) for cell in cells)
-    assert view.locator(".tag_solution details summary", has_text="Show the solution").count() == solutions
-    assert unfold(view) == []
-    assert view.locator("button.copybtn").count() >= sum(cell["cell_type"] == "code" for cell in cells)
-    assert not view.locator("img[src*='badge']").count()
+    assert there.pictures == len(pictures)
+    assert there.solutions == sum("solution" in cell["metadata"].get("tags", []) for cell in cells)
+    assert there.folding == []
+    assert there.to_copy >= sum(cell["cell_type"] == "code" for cell in cells)
+    assert not there.badges
     home = load_tool("badges").Home.read()
-    launches = view.eval_on_selector_all(
-        ".dropdown-launch-buttons a", "links => links.map(a => decodeURIComponent(a.href))"
-    )
-    assert home.colab(f"notebooks/{notebook.name}") in launches
+    assert home.colab(f"notebooks/{notebook.name}") in there.launches
     binder = home.binder("").partition("?")[0]  # the site's own words after it differ
-    assert any(link.startswith(binder) and link.endswith(f"notebooks/{notebook.name}") for link in launches)
+    assert any(link.startswith(binder) and link.endswith(f"notebooks/{notebook.name}") for link in there.launches)
     assert (SITE / "_sources" / "notebooks" / notebook.name).read_bytes() == notebook.read_bytes(), "make site again"
 
 

@@ -2,6 +2,7 @@
 
 from clt.encoders.card import publish
 from clt.encoders.dropout import drop_heads, set_dropout
+from clt.encoders.head import WithHead
 from clt.encoders.images import ImageEncoder
 from clt.encoders.pictures import CaptionTower, PictureTower
 from clt.encoders.pooled import POOLINGS
@@ -11,5 +12,5 @@ from clt.encoders.upper import UpperLayers
 
 __all__ = [
     "POOLINGS", "CaptionTower", "ImageEncoder", "M3Encoder", "PictureTower", "SentenceEncoder", "UpperLayers",
-    "drop_heads", "publish", "set_dropout",
+    "WithHead", "drop_heads", "publish", "set_dropout",
 ]  # fmt: skip

@@ -155,31 +155,3 @@ def modality_gap(x: Tensor, y: Tensor) -> Tensor:
 def _at_least_two(x: Tensor) -> None:
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected an (N, D) tensor with N of at least 2, got {tuple(x.shape)}")
-
-
-def class_plane(train_x: Tensor, train_y: Tensor, test_x: Tensor) -> Tensor:
-    """``(M, 2)``: test points on the plane on which the centres of the training classes spread most.
-
-    A map for classes. The axes are made from training points alone, so a class that stands apart on the map does so for
-    points that the axes have never seen.
-
-    Args:
-        train_x: embeddings, ``(N, D)``; normalised here, as are the test points.
-        train_y: ``(N,)`` integers, of at least three classes.
-        test_x: ``(M, D)``.
-
-    Raises:
-        ValueError: if shapes do not match, or there are fewer than three classes.
-    """
-    if train_x.ndim != 2 or train_x.shape[1:] != test_x.shape[1:] or len(train_x) != len(train_y):
-        raise ValueError(
-            f"expected (N, D) with N labels and (M, D), got {tuple(train_x.shape)} with {len(train_y)} labels and "
-            f"{tuple(test_x.shape)}"
-        )
-    classes = train_y.unique()
-    if len(classes) < 3:
-        raise ValueError(f"a plane needs at least three classes, got {len(classes)}")
-    train_x, test_x = normalize(train_x.float()), normalize(test_x.float())
-    centres = torch.stack([train_x[train_y == c].mean(0) for c in classes])
-    axes = torch.linalg.svd(centres - centres.mean(0), full_matrices=False).Vh[:2]
-    return (test_x - centres.mean(0)) @ axes.T

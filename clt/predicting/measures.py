@@ -1,14 +1,18 @@
 """What sentence vectors hold: properties that a linear probe reads off, the same texts and labels for every encoder."""
 
+import copy
 import functools
+import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
 
 from clt import data, evaluation, losses, metrics, results, training
+from clt.predicting.networks import Reader, Transformer
 from clt.predicting.text import PAD, Corpus
 
 Probe = tuple[list, Sequence, list, Sequence]  # training texts and labels, test texts and labels
@@ -40,12 +44,21 @@ def conversations(*splits: str) -> list[list[str]]:
 
 @functools.cache
 def probes(source: str) -> dict[str, Probe]:
-    """The questions: length, word, shuffled, and with ``"public"`` order, of the turns of conversations."""
+    """The questions: length, word, shuffled and mood; with ``"public"`` also next, order and sentiment.
+
+    Mood is whether a situation of ``emotions`` is a happy one, sentiment whether a film review of SST-2 is good. Next
+    and order are about two turns of conversations: do they belong together, and which came first?
+    """
     texts, rng = list(data.load("everyday", "train")["text"]), random.Random(0)
     length = [(text, min(4, len(text.split()) // 4)) for text in texts[2000:3200]]
     shuffled = [(shuffle_words(text, rng), True) if rng.random() < 0.5 else (text, False) for text in texts[:2000]]
     found = {"length": _parts(length), "word": _parts(_holding(texts)), "shuffled": _parts(shuffled)}
-    return found | {"order": _parts(_in_order(conversations("dev", "test"))[:1500])} if source == "public" else found
+    found["mood"] = _parts(_happy())
+    if source == "public":
+        told = conversations("dev", "test")
+        found |= {"next": _parts(_belonging(told)[:3000]), "order": _parts(_in_order(told)[:1500])}
+        found["sentiment"] = _reviews()
+    return found
 
 
 def measure(model, source: str) -> dict[str, float]:
@@ -84,6 +97,52 @@ def fakes_found(text: Corpus, draw: Callable[[torch.Generator], tuple], judged: 
     scores, ids, replaced = (torch.cat(column) for column in zip(*seen, strict=True))
     rules = {"AUC": scores, "AUC, rarity": -text.vocabulary.counts[ids].double()}
     return {name: 100 * float(roc_auc_score(replaced, score)) for name, score in rules.items()}
+
+
+@torch.no_grad()
+def reading_saves(model: nn.Module, draw: Callable[[torch.Generator], tuple], loss_of: Callable) -> dict[str, float]:
+    """Whether a writer looks at what was read: its loss on eight fresh batches, and if each row reads another's text.
+
+    Args:
+        model: in evaluation mode.
+        draw: draws a batch, the ids that are to be written and those that are read.
+        loss_of: ``loss_of(model, batch)``.
+
+    Returns:
+        ``{"loss, own text": …, "loss, another text": …}``, in nats a piece. Without a difference it ignores its reader.
+    """
+    batches, found = torch.Generator().manual_seed(12345), []
+    for _ in range(8):
+        ids, read = draw(batches)
+        found.append([loss_of(model, (ids, text)).item() for text in (read, read.roll(1, 0))])
+    return dict(zip(("loss, own text", "loss, another text"), torch.tensor(found).mean(0).tolist(), strict=True))
+
+
+def untrained(corpus: Corpus, vectors: Tensor, mini: nn.Module, seeds: Sequence[int]) -> dict[str, float | list[float]]:
+    """The rows beside those that are trained here: chance, tf-idf, the average of word vectors, and ``clt-mini``.
+
+    Args:
+        corpus, vectors: the text, whose vocabulary is used, and its counted word vectors, ``(pieces, D)``.
+        mini: the encoder ``clt-mini``.
+        seeds: of the steps of SimCSE after which the average is measured again; ``clt-mini`` has one run.
+
+    Returns:
+        ``{"row.measure": value}``, in per cent; with seeds a list.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # late: half a second
+
+    few = TfidfVectorizer(max_features=1500, sublinear_tf=True).fit(data.sentences())
+    fixed = {
+        "tf-idf": SimpleNamespace(encode=lambda texts: torch.tensor(few.transform(texts).toarray())),
+        "untrained": Reader(Transformer(vectors), corpus.vocabulary),
+        "clt-mini": mini,
+    }
+    rows = {name: measure(model, "public") for name, model in fixed.items()} | {"chance": chance("public")}
+    found = {f"{name}.{key}": value for name, row in rows.items() for key, value in row.items()}
+    for name, rate, runs in (("untrained", 1e-3, seeds), ("clt-mini", 1e-4, [0])):
+        after = [after_simcse(copy.deepcopy(fixed[name]), seed, rate=rate) for seed in runs]
+        found[f"{name}.STS, then SimCSE"] = [one["STS, then SimCSE"] for one in after]
+    return found
 
 
 def after_simcse(reader: nn.Module, seed: int, *, rate: float = 1e-3) -> dict[str, float]:
@@ -152,6 +211,32 @@ def _holding(texts: list[str]) -> list[tuple[str, str]]:
         counts[word] = counts.get(word, 0) + 1
     wanted = set(sorted(counts, key=lambda word: (-counts[word], word))[200:230])
     return [(text, *(found & wanted)) for text, found in zip(texts, words, strict=True) if len(found & wanted) == 1]
+
+
+def _happy() -> list[tuple[str, bool]]:
+    """Situations of ``emotions``, and whether their emotion is a happy one by its map of four classes."""
+    classes = json.loads((data.data_dir() / "emotions" / "labels.json").read_text(encoding="utf-8"))["maps"]["4"]
+    told = data.load("emotions", "train")
+    return [(text, classes[label] == "happiness") for text, label in zip(told["text"], told["label"], strict=True)]
+
+
+def _reviews() -> Probe:
+    """Sentences of film reviews, 4,000 to train the probe and all test sentences."""
+    train, test = data.load("SST-2", "train"), data.load("SST-2", "test")
+    chosen = random.Random(4).sample(range(len(train)), 4000)
+    texts, labels = list(train["text"]), list(train["label"])
+    return [texts[i] for i in chosen], [labels[i] for i in chosen], list(test["text"]), list(test["label"])
+
+
+def _belonging(texts: list[list[str]]) -> list[tuple[tuple[str, str], bool]]:
+    """Pairs of neighbours, of which about half have the later turn of another text instead, and which."""
+    rng, pairs = random.Random(3), []
+    for k, text in enumerate(texts):
+        other = texts[(k + rng.randrange(1, len(texts))) % len(texts)]
+        for i in range(0, len(text) - 1, 2):
+            wrong, place = rng.random() < 0.5, rng.randrange(1, len(other))
+            pairs.append(((text[i], other[place] if wrong else text[i + 1]), wrong))
+    return pairs
 
 
 def _in_order(texts: list[list[str]]) -> list[tuple[tuple[str, str], bool]]:

@@ -1,4 +1,4 @@
-"""One tiny network for all objectives: it reads in both directions, or from left to right."""
+"""Tiny networks for all objectives: one reads in both directions or from left to right, one is an LSTM, one writes."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clt.data import data_dir
-from clt.predicting.text import CLS, MASK, PAD, SEP, UNK, Vocabulary, padded
+from clt.predicting.text import CLS, MASK, NOISES, PAD, SEP, UNK, Vocabulary, padded
 
 
 class Block(nn.Module):
@@ -23,8 +23,12 @@ class Block(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        x = x + self.out(self._attend(*self.into(self.norm(x)).chunk(3, dim=-1), bias))
+    def forward(self, x: Tensor, bias: Tensor, other: Tensor | None = None) -> Tensor:
+        """``x`` looks at itself, or at the states of ``other``; ``bias`` is added to the scores of its attention."""
+        q, k, v = self.into(self.norm(x)).chunk(3, dim=-1)
+        if other is not None:
+            _, k, v = self.into(self.norm(other)).chunk(3, dim=-1)
+        x = x + self.out(self._attend(q, k, v, bias))
         return x + self.down(F.gelu(self.up(self.last_norm(x))))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -32,7 +36,15 @@ class Block(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)).transpose(1, 2).flatten(2)
 
 
-class Transformer(nn.Module):
+class _Scores(nn.Module):
+    """What turns states into scores of pieces: a norm, a head, and the table of word vectors."""
+
+    def logits(self, states: Tensor) -> Tensor:
+        """A score of each piece, ``(…, pieces)``, in float32."""
+        return F.linear(self.head(self.norm(states)), self.table.weight, self.bias).float()
+
+
+class Transformer(_Scores):
     """From ids, ``(B, L)``, to a state at each place, ``(B, L, D)``; and from states to logits of pieces.
 
     It begins as a bag of words: the state of a place is the vector of its piece, until training adds something.
@@ -70,9 +82,58 @@ class Transformer(nn.Module):
             x = self.dropout(block(x, bias))
         return x
 
-    def logits(self, states: Tensor) -> Tensor:
-        """A score of each piece, ``(…, pieces)``, in float32."""
-        return F.linear(self.head(self.norm(states)), self.table.weight, self.bias).float()
+
+class Recurrent(_Scores):
+    """An LSTM, which reads one piece after the other: from ids, ``(B, L)``, to a state at each place, ``(B, L, D)``.
+
+    It begins as a bag of words too: what the LSTM finds is added to the vector of the piece, and at first is 0.
+
+    Args:
+        vectors: ``(pieces, D)``, where the table of word vectors begins; it is trained.
+        layers: of the LSTM, one above the other.
+
+    Source: Hochreiter and Schmidhuber (1997). One direction of ELMo (Peters et al., 2018), without its characters.
+    """
+
+    def __init__(self, vectors: Tensor, *, layers: int = 2, dropout: float = 0.1):
+        super().__init__()
+        self.table, width = nn.Embedding.from_pretrained(vectors.clone(), freeze=False), vectors.shape[1]
+        self.lstm = nn.LSTM(width, width, num_layers=layers, batch_first=True)
+        self.last_norm, self.out, self.dropout = nn.LayerNorm(width), nn.Linear(width, width), nn.Dropout(dropout)
+        self.norm, self.head, self.bias = nn.LayerNorm(width), _head(width), nn.Parameter(torch.zeros(len(vectors)))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.dropout(self.table(ids))  # padding stands behind the text, so that no piece has read it
+        return self.dropout(x + self.out(self.lstm(self.last_norm(x))[0]))
+
+
+class Writer(_Scores):
+    """Writes a text from left to right while it looks at the states of what was read.
+
+    Args:
+        table: the word vectors of the network that reads, to share them.
+        heads: in each attention. The first two look from the start at the piece to be written and at the one before
+            it, where they stand if nothing was moved; the others begin with the whole text.
+
+    Source: the decoder of Vaswani et al. (2017) and of BART (Lewis et al., 2020), with one layer.
+    """
+
+    def __init__(self, table: nn.Embedding, *, heads: int = 4, positions: int = 64):
+        super().__init__()
+        width = table.weight.shape[1]
+        self.own = Transformer(table, layers=1, heads=heads, positions=positions, causal=True)
+        self.look = Block(width, heads)
+        self.table, self.head, self.norm, self.bias = table, self.own.head, self.own.norm, self.own.bias
+        step = torch.arange(positions) - torch.arange(positions)[:, None]
+        near = [-(step - 1).abs(), -step.abs(), *[0 * step] * (heads - 2)]
+        self.register_buffer("near", torch.stack(near).float(), persistent=False)  # (heads, L, M)
+
+    def forward(self, ids: Tensor, states: Tensor, read: Tensor) -> Tensor:
+        """From ids written so far, ``(B, L)``, the states of what was read, ``(B, M, D)``, and its ids, ``(B, M)``."""
+        bias = self.near[:, : ids.shape[1], : read.shape[1]].masked_fill((read == PAD)[:, None, None], -torch.inf)
+        return self.look(self.own(ids), bias, states)
 
 
 def _head(width: int) -> nn.Linear:
@@ -122,23 +183,29 @@ def pooled(states: Tensor, ids: Tensor) -> Tensor:
 
 
 def model_for(task: str, vectors: Tensor, counts: Tensor) -> nn.Module:
-    """A model with a network ``net``, and what else its task needs: a generator, a judge.
+    """A model with a network ``net``, and what else its task needs: a generator, a judge, a writer.
 
     Args:
-        task: ``"left to right"`` reads in that direction, all others in both. ``"order"`` gets a judge of two sentence
-            vectors; what begins with *replaced* a judge of states, and a generator of one block, which shares the
-            table of word vectors.
+        task: ``"left to right"`` reads in that direction, ``"LSTM"`` as well but one by one, all others in both. Those
+            about a sentence get a judge of two sentence vectors; what begins with *replaced* a judge of states, and a
+            generator of one block, which shares the table of word vectors; one of the ``NOISES`` a writer, which shares
+            it as well.
         vectors: ``(pieces, D)``, where the word vectors begin.
         counts: ``(pieces,)``, how often each comes: where the logits begin.
     """
     model, width = nn.Module(), vectors.shape[1]
-    model.net = Transformer(vectors, causal=task == "left to right")
+    model.net = Recurrent(vectors) if task == "LSTM" else Transformer(vectors, causal=task == "left to right")
     if task.startswith("replaced"):
         model.generator, model.judge = Transformer(model.net.table, layers=1), nn.Linear(width, 1)
-    if task == "order":
+    if "sentence" in task:
+        model.scale = nn.Identity()
+        if task == "next sentence":  # whether two texts are alike shows in u * v, which at first is too small to count
+            model.scale = nn.LayerNorm(width, elementwise_affine=False)
         model.judge = nn.Linear(4 * width, 1)
+    if task in NOISES:
+        model.writer = Writer(model.net.table)
     for part in model.children():
-        if isinstance(part, Transformer):
+        if isinstance(part, _Scores):
             part.bias.data = ((counts + 1.0) / (counts + 1.0).sum()).log()
     return model
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 PAD, UNK, CLS, SEP, MASK = range(5)  # as in clt-mini
+NOISES = ("masking", "deletion", "infilling", "permutation", "rotation")  # BART's
+Infill = Callable[[list[int], list[tuple[int, int]], int], list[int]]  # of a row, its spans, and the mask
 
 
 class Vocabulary:
@@ -65,19 +67,23 @@ class Corpus:
     Attributes:
         rows: ``(first, second)`` sentences as ids, each once; ``second`` is empty where a document has no more.
         pairs: every two neighbours, so that most sentences are once the first and once the second.
+        document: the number of the document of each pair.
         ids, starts: all pieces in one array and where each document starts, for counting what stands near what.
     """
 
     def __init__(self, documents: Sequence[Sequence[str]], tokenizer, *, pieces: int = 3000, most: int = 30):
         sentences = [sentence for document in documents for sentence in document]
         self.vocabulary = Vocabulary(tokenizer, sentences, pieces)
+        self.most = most
         coded, self.rows, self.pairs = iter(self.vocabulary.ids(sentences)), [], []
+        self.document: list[int] = []
         flat: list[int] = []
         lengths = [0]
-        for document in documents:
+        for number, document in enumerate(documents):
             cut = [next(coded)[:most] for _ in document]
             self.rows += [(first, second) for first, second in zip(cut[::2], [*cut[1::2], []], strict=False)]
             self.pairs += itertools.pairwise(cut)
+            self.document += [number] * (len(cut) - 1)
             flat += [piece for sentence in cut for piece in sentence]
             lengths.append(len(flat))
         self.ids, self.starts = np.array(flat), np.array(lengths)
@@ -103,6 +109,32 @@ class Corpus:
                                                                   strict=True)]  # fmt: skip
         first, second = (padded([joined(sentence) for sentence in side]) for side in zip(*pairs, strict=True))
         return first, second, wrong.float()
+
+    def next_or_not(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`two_sentences`, but the second of a wrong pair comes from another document."""
+        places, others = (torch.randint(len(self.pairs), (n,), generator=generator).tolist() for _ in range(2))
+        wrong = torch.rand(n, generator=generator) < 0.5
+        wrong &= torch.tensor([self.document[i] != self.document[j] for i, j in zip(places, others, strict=True)])
+        first = padded([joined(self.pairs[i][0]) for i in places])
+        chosen = [j if bad else i for i, j, bad in zip(places, others, wrong.tolist(), strict=True)]
+        return first, padded([joined(self.pairs[i][1]) for i in chosen]), wrong.float()
+
+    def harmed(self, n: int, noise: str, infill: Infill, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """``n`` rows as ids, ``(n, L)``, and what is left of them after a noise, ``(n, M)``.
+
+        Args:
+            noise: one of ``NOISES``; see :func:`noises`. Permutation puts the two sentences of a row in either order.
+            infill: as for :func:`noises`.
+        """
+        rows, read = self.draw(n, generator), []
+        rng = random.Random(int(torch.randint(2**31, (), generator=generator)))
+        for row in rows:
+            if noise == "permutation":
+                read.append(joined(*(row[::-1] if row[1] and rng.random() < 0.5 else row)))
+            else:
+                left = noises(joined(*row)[1:-1], infill, rng, MASK)[noise]
+                read.append(joined(left[: 2 * self.most]))
+        return padded([joined(*row) for row in rows]), padded(read)
 
 
 def joined(first: Sequence[int], second: Sequence[int] = ()) -> list[int]:
@@ -133,29 +165,37 @@ def poisson_spans(length: int, rng: random.Random, *, share: float = 0.3, mean: 
     return spans
 
 
-def damaged(
-    texts: Sequence[str], infill: Callable[[list[int], list[tuple[int, int]], int], list[int]], *, seed: int = 0
-) -> dict[str, list[str]]:
-    """The texts under each of BART's noises, word by word; masking and deletion hide 30 % of the words.
+def noises(row: Sequence, infill: Infill, rng: random.Random, mask: object) -> dict[str, list]:
+    """What is left of a row of pieces or words under each of BART's noises; masking and deletion hide 30 % of them.
+
+    Args:
+        row: one entry or more.
+        infill: puts one mask in the place of each span, given a row of numbers, spans as (start, length), and the mask.
+        rng: what is drawn from.
+        mask: what stands for what is hidden.
+    """
+    row, n = list(row), len(row)
+    hidden, place = set(rng.sample(range(n), round(0.3 * n))), rng.randrange(1, n) if n > 1 else 0
+    kept = infill(list(range(n)), poisson_spans(n, rng), -1)
+    return {
+        "masking": [mask if i in hidden else entry for i, entry in enumerate(row)],
+        "deletion": [entry for i, entry in enumerate(row) if i not in hidden],
+        "infilling": [mask if i < 0 else row[i] for i in kept],
+        "shuffling words": rng.sample(row, n),
+        "rotation": row[place:] + row[:place],
+    }
+
+
+def damaged(texts: Sequence[str], infill: Infill, *, seed: int = 0) -> dict[str, list[str]]:
+    """The texts under each of the :func:`noises`, word by word.
 
     Args:
         texts: of one sentence or more.
-        infill: puts one mask in the place of each span, given a row of numbers, spans as (start, length), and the mask.
+        infill: as for :func:`noises`.
         seed: of what is drawn.
     """
     rng, found = random.Random(seed), {}
     for text in texts:
-        words = text.split()
-        n = len(words)
-        hidden, place = set(rng.sample(range(n), round(0.3 * n))), rng.randrange(1, n)
-        kept = infill(list(range(n)), poisson_spans(n, rng), -1)
-        rows = {
-            "masking": ["[MASK]" if i in hidden else word for i, word in enumerate(words)],
-            "deletion": [word for i, word in enumerate(words) if i not in hidden],
-            "infilling": ["[MASK]" if i < 0 else words[i] for i in kept],
-            "shuffling words": rng.sample(words, n),
-            "rotation": words[place:] + words[:place],
-        }
-        for noise, row in rows.items():
+        for noise, row in noises(text.split(), infill, rng, "[MASK]").items():
             found.setdefault(noise, []).append(" ".join(row))
     return found

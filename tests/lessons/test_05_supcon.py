@@ -84,7 +84,7 @@ def test_the_mask_has_no_one_for_their_own_positive(lesson):
 @pytest.mark.parametrize("classes", [8, 32])
 def test_a_batch_has_as_many_texts_of_each_of_its_labels(lesson, classes):
     y = torch.arange(32).repeat(10)
-    rows = lesson["batches"](y, SimpleNamespace(classes=classes))(torch.Generator().manual_seed(0))
+    rows = lesson["batches"](y, SimpleNamespace(classes=classes, size=64))(torch.Generator().manual_seed(0))
     assert len(rows.unique()) == 64, "no text comes twice"
     labels, count = y[rows].unique(return_counts=True)
     assert len(labels) == classes

@@ -51,6 +51,19 @@ def test_losses_are_means_over_what_is_predicted(lesson, model):
     assert lesson["next_word_loss"](writer, IDS).item() == pytest.approx(sum(terms).item() / len(terms), rel=1e-5)
 
 
+def test_a_writer_pays_for_every_word_but_padding(lesson, model):
+    m = model("infilling").eval()
+    for weight in m.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    damaged = torch.tensor([[CLS, MASK, 9, SEP], [CLS, MASK, SEP, PAD]])
+    logits = m.writer.logits(m.writer(IDS[:, :-1], m.net(damaged), damaged)).log_softmax(-1)
+    terms = [-logits[i, t, IDS[i, t + 1]] for i in range(2) for t in range(4) if IDS[i, t + 1] != PAD]
+    loss = lesson["writing_loss"](m, (IDS, damaged))
+    assert loss.item() == pytest.approx(sum(terms).item() / len(terms), rel=1e-5)
+    loss.backward()
+    assert m.net.blocks[0].into.weight.grad.abs().sum() > 0, "the reader learns from what is written"
+
+
 def test_a_lucky_guess_is_no_fake_and_the_generator_gets_no_gradient_from_the_judge(lesson, model):
     m = model("replaced tokens").eval()
     hidden, chosen = IDS.clone(), (IDS == 8) | (IDS == 12)
@@ -65,14 +78,15 @@ def test_a_lucky_guess_is_no_fake_and_the_generator_gets_no_gradient_from_the_ju
     assert all(weight.grad is None for weight in own), "the table of words is shared"
 
 
-def test_two_sentences_are_judged_by_their_vectors(lesson, model):
-    m = model("order").eval()
+@pytest.mark.parametrize("task", ["sentence order", "next sentence"])
+def test_two_sentences_are_judged_by_their_vectors(lesson, model, task):
+    m = model(task).eval()
     torch.nn.init.normal_(m.judge.weight)
     swapped = torch.tensor([1.0, 0.0])
-    u, v = (predicting.pooled(m.net(ids), ids) for ids in (IDS, IDS.flip(0)))
+    u, v = (m.scale(predicting.pooled(m.net(ids), ids)) for ids in (IDS, IDS.flip(0)))
     share = m.judge(predicting.together(u, v)).sigmoid()[:, 0]
     expected = -(share[0].log() + (1 - share[1]).log()) / 2
-    assert lesson["order_loss"](m, (IDS, IDS.flip(0), swapped)).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert lesson["pair_loss"](m, (IDS, IDS.flip(0), swapped)).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_rarity_is_chance_where_noise_is_the_text():

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import random
 from types import SimpleNamespace
 
@@ -52,7 +53,7 @@ def test_spans_are_stretches_of_their_text(lesson):
     text = in_context.texts_of("own")[3]
     words = " ".join(text)
     for seed in range(30):
-        cut = lesson["three_spans"](text, random.Random(seed))
+        cut = in_context.three_spans(lesson["positive_span"], text, random.Random(seed))
         assert len(cut) == 3
         assert all(span in words and 4 <= len(span.split()) <= 24 for span in cut)
 
@@ -67,6 +68,74 @@ def test_next_together_and_beside_by_hand():
     assert found == {"made up, next": 100.0, "made up, beside": 100.0, "made up, together": 100.0}
     model.encode = lambda sentences: torch.ones(len(sentences), 2)
     assert in_context.in_place(model, texts)["made up, next"] == 50.0, "who knows nothing beats half"
+
+
+TWO_TEXTS = {"made up": [[f"{text}{place}" for place in range(6)] for text in "ab"]}
+ON_A_CIRCLE = {f"{text}{place}": 3.0 * (text == "b") + 0.5 * place for text in "ab" for place in range(6)}
+
+
+class Circle(torch.nn.Module):
+    """A sentence encoder by hand: a place on the circle for each sentence, the next one half a radian on."""
+
+    def tokenize(self, sentences):
+        return torch.tensor([ON_A_CIRCLE[sentence] for sentence in sentences])
+
+    def forward(self, angles):
+        return torch.stack([angles.cos(), angles.sin()], 1)
+
+    def encode(self, sentences):
+        return self(self.tokenize(sentences))
+
+
+def turned(so_far: str, *by: float) -> in_context.LookAhead:
+    """W_k turns by the angle given for k."""
+    model = in_context.LookAhead(Circle(), so_far, width=2)
+    for matrix, angle in zip(model.ahead, by, strict=True):
+        c, s = math.cos(angle), math.sin(angle)
+        matrix.weight.data = torch.tensor([[c, -s], [s, c]])
+    return model
+
+
+def test_who_turns_by_the_right_angle_foretells_every_sentence():
+    found = in_context.continued(turned("last", 0.5, 1.0, 1.5), TWO_TEXTS)
+    assert found == dict.fromkeys([*(f"made up, {k} on" for k in (1, 2, 3)), "made up, order"], 100.0)
+    back = in_context.continued(turned("last", -2.5, -2.5, -2.5), TWO_TEXTS)  # the other text is nearer
+    assert back["made up, 1 on"] == 0.0
+    assert in_context.continued(turned("last", 1.5, 0.0, 0.0), TWO_TEXTS)["made up, order"] == 0.0
+
+
+def test_a_summary_never_sees_what_it_foretells():
+    z = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0))
+    changed = z.clone()
+    changed[:, 3:] += 1
+    for so_far in ("GRU", "mean", "last"):
+        model = in_context.LookAhead(Circle(), so_far, width=2)
+        before, after = model.summary(z), model.summary(changed)
+        assert before.shape == z.shape
+        assert torch.equal(before[:, :3], after[:, :3])
+        assert not torch.allclose(before[:, 3:], after[:, 3:])
+    assert torch.equal(turned("last", 0, 0, 0).summary(z), z)
+    assert torch.allclose(turned("mean", 0, 0, 0).summary(z)[:, 2], z[:, :3].mean(1))
+
+
+def test_cpc_loss_is_the_formula(lesson):
+    """Slow and obvious: for each distance the softmax over all sentences that stand so far from a beginning."""
+    lesson["info_nce"] = functools.partial(losses.info_nce_loss, temperature=0.05)
+    model = turned("mean", 0.3, 0.7, -0.2)
+    told = [sentence for text in TWO_TEXTS["made up"] for sentence in text]
+    z = model.encoder.encode(told).unflatten(0, (2, 6))
+    total = 0.0
+    for k, matrix in enumerate(model.ahead, 1):
+        later, rows = [z[u, s] for u in range(2) for s in range(k, 6)], []
+        for text in range(2):
+            for t in range(6 - k):
+                foretold = matrix(z[text, : t + 1].mean(0))
+                scores = [torch.cosine_similarity(foretold, other, dim=0) / 0.05 for other in later]
+                right = torch.cosine_similarity(foretold, z[text, t + k], dim=0) / 0.05
+                rows.append(torch.stack(scores).logsumexp(0) - right)
+        total += torch.stack(rows).mean().item() / 3
+    loss = lesson["cpc_loss"](model, (told, torch.arange(2).repeat_interleave(6)))
+    assert loss.item() == pytest.approx(total, abs=1e-5)
 
 
 def test_the_batch_decides_what_is_learnt():

@@ -1,4 +1,4 @@
-"""Lesson 17: SetFit's pairs and loss, batches by label, the phases of chain-thaw, and how few labels are drawn."""
+"""Lesson 17: SetFit's pairs and loss, batches by label, the phases of chain-thaw, and the labels that are needed."""
 
 import itertools
 import math
@@ -8,15 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from kit import same
-
-from clt import data
-
-
-@pytest.fixture
-def on_kinds(lesson):
-    """The lesson's functions with its everyday sentences, which a cell loads."""
-    lesson["everyday"] = [*zip(*data.load("everyday", "train")[:].values(), strict=True)]
-    return lesson
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,27 +54,6 @@ def test_texts_of_a_step(lesson, classes, each):
     assert torch.equal(labels, y[rows])
     assert len(set(rows.tolist())) == len(rows) == each * min(classes, 16)
     assert set(labels.bincount().tolist()) <= {0, each}
-
-
-def test_few_labels_are_as_many_of_each_and_none_is_tested_on(on_kinds):
-    train, test = on_kinds["task"]("kinds")
-    assert len(train) == 5400
-    assert len(test) == 600
-    assert not set(train) & set(test)
-    texts, labels = on_kinds["few"]("kinds", 8, 3)
-    assert len(texts) == len(set(texts)) == 48
-    assert {labels.count(label) for label in labels} == {8}
-    assert set(zip(texts, labels, strict=True)) <= set(train)
-    assert on_kinds["few"]("kinds", 8, 3) == (texts, labels)
-    assert on_kinds["few"]("kinds", 8, 4) != (texts, labels)
-
-
-def test_emotions_come_in_eight_groups_and_messages_without_their_emoji(on_kinds):
-    for name, classes, tested in (("emotions", 8, 480), ("emoji", 16, 240)):
-        train, test = on_kinds["task"](name)
-        assert len({label for _, label in train}) == len({label for _, label in test}) == classes
-        assert len(test) == tested
-    assert not [text for text, emoji in train if emoji in text]
 
 
 def test_every_part_is_trained_alone_and_then_with_the_others(lesson):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clt import data, results
+from clt import results
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = yaml.safe_load((ROOT / "notebooks" / "parameters" / "full.yaml").read_text(encoding="utf-8"))
@@ -30,20 +30,20 @@ CUT = {
     "03_info_nce": ONCE
     | {"encoder": "tiny", "text_pairs": 70, "text_steps": 1, "text_batch": 8, "head_steps": 2},
     "04_simcse": {"seeds": [0], "variants": ["labels, short"], "scored": ["sts/test"], "ablated": ["sts/dev"]},
-    "05_supcon": {"seeds": [0], "variants": ["words", "untrained", "SupCon"]},
+    "05_supcon": {"seeds": [0], "variants": ["words, eight", "SupCon, eight"]},
     "06_label_aware": {"seeds": [0], "variants": ["label-aware, ours", "SupCon, ED fear"]},
     "07_twin_loss": {"seeds": [0], "variants": ["Twin Loss, short"], "scored": ["sts/test"], "compared": ["sts/test"]},
     "08_seeing": {"seeds": [0], "encoder": "tiny",
                   "families": ["weight decay 0.0", "weight decay 0.003", "4 held out", "no push, decay 0.001"],
                   "maps": ["digits: SNE", "digits: symmetric SNE", "digits: t-SNE", "emotions: t-SNE"]},
     "09_predicting": {"seeds": [0], "variants": ["left to right, own text"], "public": False},  # here they are cut
-    "10_context": {"seeds": [0], "variants": ["neighbours"]},
+    "10_context": {"seeds": [0], "variants": ["neighbours"], "momenta": [0.0, 0.99]},
     "11_siamese": {"seeds": [0], "variants": ["(u, v)"], "scored": ["sts/test"]},
     "12_augmentation": {"seeds": [0], "variants": ["none × none"], "public": []},
     "14_retrieval": {"seeds": [0], "encoder": "tiny", "variants": ["dense", "M3, self-distilled"], "public": [],
                      "max_length": 64},
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},
-    "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001"],
+    "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001", "encoder: batches of 8"],
                  "loss_sizes": [512, 1024]},
     "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
@@ -71,21 +71,9 @@ def public(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> Path:
-    """A BERT with the vocabulary of clt-mini, two thin layers and random weights: for lessons that train dozens."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder, mini = tmp_path_factory.mktemp("encoder"), data.data_dir() / "clt-mini"
-    tokenizer = AutoTokenizer.from_pretrained(mini)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=128, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
-    return folder
+def tiny(thin) -> Path:
+    """Two layers: for lessons that train dozens."""
+    return thin(2)
 
 
 def test_every_lesson_has_full_parameters():
