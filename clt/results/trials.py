@@ -72,24 +72,6 @@ def _remembered(store: Path, run: Callable, variants: Mapping, todo: list[tuple[
     Several kernels may work on one store: each takes a trial that no living one has claimed.
     """
     store.mkdir(parents=True, exist_ok=True)
-    import re as _re
-    _file = Path(__file__).parent.parent / "recorded" / f"{store.name}.json"
-    _found = json.loads(_file.read_text())["found"] if _file.is_file() else {}
-    _known = {}
-    for name, seed in todo:
-        want = json.loads(json.dumps(dict(variants[name])))
-        result = {}
-        for key, entry in _found.items():
-            if key.startswith(name + "."):
-                setting = dict(entry.get("setting") or {})
-                seeds_ = setting.pop("seeds", [])
-                if seed in seeds_ and all(setting.get(k, False) == v for k, v in want.items()):
-                    result[key[len(name) + 1:]] = entry["values"][seeds_.index(seed)]
-        if result:
-            _known[name, seed] = result
-    print("taken over:", len(_known), "of", len(todo), file=sys.stderr, flush=True)
-    (store / "taken_over.txt").write_text(f"{len(_known)} of {len(todo)}")
-    todo = [t for t in todo if t not in _known]
     paths, now = {}, functools.cache(digest)
     for name, seed in todo:
         what = json.dumps([code, run.__name__, name, dict(variants[name]), seed], sort_keys=True)
@@ -111,7 +93,7 @@ def _remembered(store: Path, run: Callable, variants: Mapping, todo: list[tuple[
         _append(store / "progress.txt", f"{time.strftime('%H:%M:%S')}  {place}, took {seconds:.0f} s")
     for path in paths.values():
         _append(store / "trials.txt", path.name)  # those of this record; others may be left from an earlier edition
-    return _known | {trial: _finished(path, now)["result"] for trial, path in paths.items()}
+    return {trial: _finished(path, now)["result"] for trial, path in paths.items()}
 
 
 def _finished(path: Path, now: Callable[[str], str | None]) -> dict | None:
