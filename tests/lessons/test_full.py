@@ -47,7 +47,7 @@ CUT = {
                  "loss_sizes": [512, 1024]},
     "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
-                     "scored": ["chinese_sts/test"]},
+                     "scored": ["chinese_sts/test"], "lexicons": []},
     "19_capstone": {"seeds": [0], "variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"],
                     "steps": 30},
     "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
