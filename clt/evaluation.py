@@ -344,6 +344,20 @@ def found_first(vectors: Mapping[str, Tensor], score: Callable[[Tensor], Tensor]
     return 100 * torch.stack(hits).mean().item()
 
 
+def largest_hub(vectors: Mapping[str, Tensor], score: Callable[[Tensor], Tensor] | None = None) -> float:
+    """Of a hundred sentences of one language, how many have one and the same nearest in another, at the most.
+
+    Args:
+        vectors, score: as for :func:`found_first`; 1 would be a search in which every sentence is found once.
+    """
+    unit, found = {name: F.normalize(x, dim=1) for name, x in vectors.items()}, []
+    for one, other in itertools.permutations(unit, 2):
+        cosines = unit[one] @ unit[other].T
+        nearest = (cosines if score is None else score(cosines)).argmax(1)
+        found.append(100 * nearest.bincount().max().item() / len(nearest))
+    return max(found)
+
+
 def by_spelling(texts: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """What spelling alone finds in a dictionary, as rows for tables: nothing knows what a word means.
 

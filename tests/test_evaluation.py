@@ -393,3 +393,11 @@ def test_what_spelling_finds_in_a_dictionary():
     found = evaluation.by_spelling(words)
     assert found["same string"] == 25, "capitals do not count"
     assert 50 <= found["letters"] < 100, "music and film are found, tree is not"
+
+
+def test_the_largest_hub_is_that_of_the_worst_direction():
+    eye = torch.eye(4)
+    hub = torch.tensor([[1.0, 1, 1, 0.9], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    assert evaluation.largest_hub({"a": eye, "b": eye}) == 25
+    assert evaluation.largest_hub({"a": torch.ones(4, 4), "b": hub}) == 100
+    assert evaluation.largest_hub({"a": eye, "b": eye}, torch.neg) > 25
