@@ -24,6 +24,7 @@ from clt import results
 ROOT = Path(__file__).resolve().parents[2]
 FULL = yaml.safe_load((ROOT / "notebooks" / "parameters" / "full.yaml").read_text(encoding="utf-8"))
 ONE = {"seeds": [0], "encoder": "tiny"}
+WIDE = ONE | {"encoder": "wide"}  # they count on clt-mini's 256 numbers
 TWO = ONE | {"seeds": [0, 1]}  # for a spread
 CUT = {
     "00_start_here": TWO | {"most": 300, "steps": 5},
@@ -41,14 +42,14 @@ CUT = {
     "10_context": ONE | {"variants": ["neighbours"], "momenta": [0.0, 0.99]},
     "11_siamese": ONE | {"variants": ["(u, v)"], "scored": ["sts/test"]},
     "12_augmentation": ONE | {"variants": ["none × none"], "public": []},
-    "13_negatives": {"seeds": [0], "variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
+    "13_negatives": WIDE | {"variants": ["points: debiased", "duplicates, guided", "mined: filtered"]},
     "14_retrieval": ONE | {"variants": ["dense", "M3, self-distilled"], "public": [], "max_length": 64},
     "15_pictures": ONE | {"variants": ["CLIP, 16 pairs"]},
     "16_scale": ONE | {"variants": ["labels: 512, rate 0.001", "encoder: batches of 8"], "loss_sizes": [512, 1024]},
     "17_transfer": ONE | {"variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
     "18_languages": ONE | {"variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                            "scored": ["chinese_sts/test"]},
-    "19_capstone": {"seeds": [0], "variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"], "steps": 30},
+    "19_capstone": WIDE | {"variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"], "steps": 6},
 }  # fmt: skip
 SILENT = """from clt import results
 
@@ -73,9 +74,9 @@ def public(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(thin) -> Path:
-    """As many layers as clt-mini has."""
-    return thin(4)
+def encoders(thin) -> dict[str, str]:
+    """Both have as many layers as clt-mini."""
+    return {"tiny": str(thin(4)), "wide": str(thin(4, width=256))}
 
 
 def silent(name: str, folder: Path) -> Path:
@@ -97,8 +98,10 @@ def test_every_lesson_has_full_parameters():
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("CLT_DATA"), reason="the public sets are not here: CLT_DATA names no folder")
 @pytest.mark.parametrize("name", CUT)
-def test_full_parameters_run_to_the_end(name, public, tiny, tmp_path):
-    given = {key: str(tiny) if value == "tiny" else value for key, value in (FULL[name] | CUT[name]).items()}
+def test_full_parameters_run_to_the_end(name, public, encoders, tmp_path):
+    given = FULL[name] | CUT[name]
+    if "encoder" in CUT[name]:
+        given["encoder"] = encoders[given["encoder"]]
     (tmp_path / "short.yaml").write_text(yaml.safe_dump({name: given}), encoding="utf-8")
     command = [sys.executable, "-m", "clt.command", "run", "--parameters", "short.yaml", "--output", "out"]
     environment = os.environ | {
