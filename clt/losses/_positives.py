@@ -82,9 +82,8 @@ def several_positives(
     options = {"temperature": temperature, "unit": unit, "cosine": cosine, "reduction": reduction}
     quick = weight is None and mean_logit.dim() == 2 and positives.is_cpu and not (gather or transformed())
     if quick and positives.amin().item() > 0:  # every anchor has one: the fewest steps
-        return contrast(
-            query, key, mean_logit, None, left_out, None, row_weights(query, None, None, reduction, False), **options
-        )
+        equal = row_weights(query, None, None, reduction, gather)
+        return contrast(query, key, mean_logit, None, left_out, None, equal, **options)
     valid = positives > 0
     weight = valid.to(query.dtype) if weight is None else valid * weight
     weight = row_weights(query, weight, valid.sum(), reduction, gather)
