@@ -13,11 +13,11 @@ from clt.results.measured import folder, measured, read
 from clt.results.papers import PUBLISHED, beside_paper, compare, notes, published
 from clt.results.records import RECORDED, Difference, Record, assert_above, assert_live, difference, recorded
 from clt.results.text import aligned, number, spread, table
-from clt.results.texts import over_texts, unpacked
+from clt.results.texts import over_texts, packed, unpacked
 from clt.results.trials import trials
 
 __all__ = [
     "PUBLISHED", "RECORDED", "Difference", "Record", "aligned", "assert_above", "assert_live", "beside_paper",
-    "compare", "difference", "folder", "measured", "notes", "number", "over_texts", "published", "read", "recorded",
-    "spread", "table", "trials", "unpacked",
+    "compare", "difference", "folder", "measured", "notes", "number", "over_texts", "packed", "published", "read",
+    "recorded", "spread", "table", "trials", "unpacked",
 ]  # fmt: skip

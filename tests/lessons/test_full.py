@@ -45,7 +45,7 @@ CUT = {
     "15_pictures": {"seeds": [0], "variants": ["CLIP, 16 pairs"]},
     "16_scale": {"seeds": [0], "encoder": "tiny", "variants": ["labels: 512, rate 0.001", "encoder: batches of 8"],
                  "loss_sizes": [512, 1024]},
-    "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
+    "17_transfer": {"seeds": [0], "variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"], "plans": []},
     "18_languages": {"seeds": [0], "variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                      "scored": ["chinese_sts/test"]},
     "19_capstone": {"seeds": [0], "variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"],
