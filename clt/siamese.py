@@ -1,8 +1,10 @@
-"""What lesson 12 trains on labelled pairs: views of their sentences beside the labels, and an adversary's among them.
+"""What lessons 11 and 12 train on labelled pairs: beside other tasks, and against an adversary.
 
-The loss of unlabelled views is the lesson's own.
+The losses of the lessons are their own; here is what is not the idea.
 """
 
+import copy
+import functools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clt import data, losses
+from clt import data, evaluation, losses, metrics, training
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -28,6 +30,32 @@ def batches(size: int) -> Callable[[torch.Generator], list[list]]:
     return data.batches(*labelled("train"), size=size)
 
 
+# ---- one encoder for several tasks
+
+
+@functools.lru_cache(maxsize=1)
+def _upper(encoder):
+    """The upper two layers of the encoder, to be copied: copies share what the lower ones make of a text."""
+    return encoder.above(2, room=16_000)
+
+
+def _right(logits: Tensor, labels: Sequence[int]) -> float:
+    return 100 * (logits.argmax(dim=1).cpu() == torch.tensor(labels)).float().mean().item()
+
+
+def following(name: str, split: str) -> list[list[str]]:
+    """The texts of ``stories`` or ``dialogues``, each a list of sentences or turns in order."""
+    return list(data.load(name, split)[{"stories": "sentences", "dialogues": "turns"}[name]])
+
+
+def _next(texts: list[list[str]], generator: torch.Generator) -> tuple[list[str], list[str]]:
+    """From each of 32 texts a sentence and the one that follows it: no two pairs are of one text."""
+    chosen = [texts[i] for i in torch.randperm(len(texts), generator=generator)[:32].tolist()]
+    places = [int(torch.randint(len(text) - 1, (1,), generator=generator)) for text in chosen]
+    pairs = [text[i : i + 2] for text, i in zip(chosen, places, strict=True)]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
 def with_head(encoder) -> nn.Module:
     """The encoder itself, with USE's head for inference: a linear layer on (u, v, |u − v|, u∗v)."""
     encoder.head = nn.Linear(4 * encoder.dimension, len(LABELS)).to(encoder.device)
@@ -42,6 +70,64 @@ def inference_loss(head: nn.Linear, vectors: Tensor, labels: Sequence[int]) -> T
 def _logits(head: nn.Linear, vectors: Tensor) -> Tensor:
     u, v = vectors.chunk(2)
     return head(torch.cat([u, v, (u - v).abs(), u * v], dim=1))
+
+
+_TEXTS = {"neighbours": "stories", "replies": "dialogues"}
+TASKS = {f"{task} alone": {"shared": [task]} for task in (*_TEXTS, "inference")}
+TASKS["three in turn"] = {"shared": [*_TEXTS, "inference"]}
+
+
+def share(encoder, sets: Sequence[str], *, shared: Sequence[str], steps: int = 72, seed: int = 0) -> dict[str, float]:
+    """Train the upper two layers on the tasks in ``shared``, one after another, step by step: USE's three tasks.
+
+    *Neighbours*: a sentence of a story has to find the next one among those of 32 stories. *Replies*: the same with
+    turns of conversations. *Inference*: 32 pairs of ``nli``, :func:`with_head`. Each step is one task's.
+
+    Returns:
+        What :func:`measured` has, in per cent; and, where it was trained, the accuracy of *inference*.
+    """
+    training.seed_everything(seed)
+    model, step = with_head(copy.deepcopy(_upper(encoder))), iter(range(steps))
+    draws = {task: functools.partial(_next, following(name, "train")) for task, name in _TEXTS.items()}
+    draws["inference"] = batches(32)
+
+    def loss_of(model: nn.Module, batch: Sequence[list]) -> Tensor:
+        vectors = model(model.tokenize([*batch[0], *batch[1]]))
+        if len(batch) == 3:
+            return inference_loss(model.head, vectors, batch[2])
+        return losses.info_nce_loss(*vectors.chunk(2), temperature=0.05)
+
+    training.train(
+        model, lambda generator: draws[shared[next(step) % len(shared)]](generator), loss_of, steps=steps,
+        learning_rate=2e-4, warmup=steps // 10, weight_decay=0.01, seed=seed, progress=False,
+    )  # fmt: skip
+    found = measured(model, sets)
+    if "inference" in shared:
+        *test, truth = labelled("test")
+        vectors = torch.cat([model.encode(side) for side in test]).to(model.device)
+        with torch.no_grad():
+            found["inference"] = _right(_logits(model.head, vectors), truth)
+    return found
+
+
+def measured(encoder, sets: Sequence[str]) -> dict[str, float]:
+    """Graded pairs, and how often the next sentence is among the ten nearest: what :func:`share` measures."""
+    found = evaluation.sts(encoder, sets)
+    for task, name in _TEXTS.items():  # every other sentence asks, so that none finds itself
+        texts = following(name, "dev") + following(name, "test")
+        pairs = [text[i : i + 2] for text in texts for i in range(0, len(text) - 1, 2)]
+        u, v = (F.normalize(encoder.encode([pair[k] for pair in pairs]), dim=1) for k in range(2))
+        found[task] = 100 * metrics.recall(u @ v.T, torch.eye(len(pairs)), 10)
+    return found
+
+
+def before(encoder, words) -> dict[str, float]:
+    """The rows beside :func:`share` without training, by their keys: the encoder as it is, and vectors of words."""
+    rows = {"untrained": encoder, "tf-idf": words}
+    return {f"{row}.{task}": value for row, model in rows.items() for task, value in measured(model, []).items()}
+
+
+# ---- an adversary
 
 
 def adversarial_views(

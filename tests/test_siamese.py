@@ -1,5 +1,6 @@
-"""Labels stay with their pairs, and the adversary goes where the loss grows."""
+"""Tasks take turns, and the adversary goes where the loss grows."""
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +29,20 @@ def test_each_premise_has_three_labels():
     assert first[:count] == first[count : 2 * count] == first[2 * count :]
     assert labels == [0] * count + [1] * count + [2] * count
     assert len(set(second)) > 0.99 * len(second)
+
+
+def test_the_next_sentence_is_of_the_same_text_and_no_text_comes_twice():
+    texts = siamese.following("stories", "train")
+    first, second = siamese._next(texts, torch.Generator().manual_seed(0))
+    place = {pair: i for i, text in enumerate(texts) for pair in itertools.pairwise(text)}
+    found = [place[pair] for pair in zip(first, second, strict=True)]
+    assert len(set(found)) == 32
+
+
+def test_tasks_take_turns_and_only_inference_has_an_accuracy(encoder):
+    found = siamese.share(encoder, [], shared=["neighbours", "inference"], steps=2)
+    assert set(found) == {"neighbours", "replies", "inference"}
+    assert set(siamese.share(encoder, [], shared=["replies"], steps=1)) == {"neighbours", "replies"}
 
 
 def test_the_adversary_moves_each_token_as_far_and_uphill(upper):
