@@ -1,4 +1,4 @@
-"""What lessons 11 and 12 train on labelled pairs: beside other tasks, and against an adversary.
+"""What lessons 11 and 12 train on labelled pairs: read together or apart, beside other tasks, and against an adversary.
 
 The losses of the lessons are their own; here is what is not the idea.
 """
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
+from scipy.sparse import hstack
 from torch import Tensor, nn
 
 from clt import data, evaluation, losses, metrics, training
@@ -30,17 +31,118 @@ def batches(size: int) -> Callable[[torch.Generator], list[list]]:
     return data.batches(*labelled("train"), size=size)
 
 
-# ---- one encoder for several tasks
+# ---- together or apart
 
 
-@functools.lru_cache(maxsize=1)
-def _upper(encoder):
-    """The upper two layers of the encoder, to be copied: copies share what the lower ones make of a text."""
-    return encoder.above(2, room=16_000)
+class PairReader(nn.Module):
+    """Names the label of a pair of sentences: an encoder, trained, and a linear head.
+
+    Args:
+        encoder: copied; it should read enough tokens for two sentences.
+        reading: ``"together"``, both sentences as one text with ``[SEP]`` between them, the head on its one vector;
+            ``"apart"``, the head on (u, v, |u − v|); ``"second"``, the head on the vector of the second sentence alone.
+    """
+
+    def __init__(self, encoder, reading: str):
+        super().__init__()
+        if reading not in ("together", "apart", "second"):
+            raise ValueError(f"reading should be together, apart or second, got {reading!r}")
+        self.encoder, self.reading = copy.deepcopy(encoder), reading
+        self.head = nn.Linear(encoder.dimension * (3 if reading == "apart" else 1), len(LABELS))
+
+    def seen(self, first: list[str], second: list[str]) -> Tensor:
+        """What the head sees of each pair, ``(N, D)`` or ``(N, 3D)``."""
+        if self.reading == "apart":
+            u, v = self._read(first), self._read(second)
+            return torch.cat([u, v, (u - v).abs()], dim=1)
+        both = [f"{a} [SEP] {b}" for a, b in zip(first, second, strict=True)]
+        return self._read(both if self.reading == "together" else second)
+
+    def forward(self, first: list[str], second: list[str]) -> Tensor:
+        return self.head(self.seen(first, second))
+
+    def _read(self, texts: list[str]) -> Tensor:
+        return self.encoder(self.encoder.tokenize(texts))
+
+
+def _each(of: Callable[[list[str], list[str]], Tensor], first: Sequence[str], second: Sequence[str]) -> Tensor:
+    """``of`` of all pairs, 64 of about one length at a time, without gradient."""
+    order = sorted(range(len(first)), key=lambda i: len(first[i]) + len(second[i]))
+    batches = [order[k : k + 64] for k in range(0, len(order), 64)]
+    with torch.no_grad():
+        parts = [of([first[i] for i in batch], [second[i] for i in batch]) for batch in batches]
+    return torch.cat(parts).cpu()[torch.tensor(order).argsort()]
 
 
 def _right(logits: Tensor, labels: Sequence[int]) -> float:
     return 100 * (logits.argmax(dim=1).cpu() == torch.tensor(labels)).float().mean().item()
+
+
+@functools.lru_cache(maxsize=2)
+def _upper(encoder, sentences: int = 1):
+    """The upper two layers of the encoder, to be copied: copies share what the lower ones make of a text.
+
+    It may read as many tokens as so many ``sentences`` have.
+    """
+    longer = copy.deepcopy(encoder)
+    longer.max_length = sentences * encoder.max_length
+    return longer.above(2, room=16_000)
+
+
+def judge(encoder, *, reading: str, steps: int = 200, seed: int = 0) -> dict[str, float]:
+    """Train a :class:`PairReader` on ``nli``, 16 pairs of about one length at a time; its accuracy on the test pairs.
+
+    The upper two layers are trained. Guessing gives 33. The same seed draws the same pairs for every reading.
+    """
+    training.seed_everything(seed)
+    model, (*asked, truth) = PairReader(_upper(encoder, 2), reading).to(encoder.device), labelled("test")
+    columns = labelled("train")
+    order = torch.randperm(len(columns[0]), generator=torch.Generator().manual_seed(0)).tolist()  # mixes the labels
+    order.sort(key=lambda i: len(columns[0][i]) + len(columns[1][i]))
+
+    def sample(generator: torch.Generator) -> list[list]:
+        start = int(torch.randint(len(order) - 15, (1,), generator=generator))
+        return [[column[i] for i in order[start : start + 16]] for column in columns]
+
+    training.train(
+        model, sample,
+        lambda model, batch: F.cross_entropy(model(*batch[:2]), torch.tensor(batch[2]).to(encoder.device)),
+        steps=steps, learning_rate=2e-4, warmup=steps // 10, weight_decay=0.01, seed=seed, progress=False,
+    )  # fmt: skip
+    return {"accuracy": _right(_each(model, *asked), truth)}
+
+
+READINGS = {f"nli, {reading}": {"reading": reading} for reading in ("together", "apart", "second")}
+
+
+def not_trained(encoder) -> dict[str, float]:
+    """The rows beside :func:`judge`: a linear classifier on vectors of the encoder as it is, and on counted words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+    (*train, y), (*test, truth) = labelled("train"), labelled("test")
+
+    def accuracy(x, asked, scaler) -> float:
+        linear = make_pipeline(scaler, LogisticRegression(C=0.1, max_iter=300))
+        return 100 * float(linear.fit(x, y).score(asked, truth))
+
+    found = {}
+    for reading in ("together", "apart", "second"):
+        reader = PairReader(_upper(encoder, 2), reading).to(encoder.device).eval()
+        x, asked = (_each(reader.seen, *columns).numpy() for columns in (train, test))
+        found[f"{reading}, encoder as it is"] = accuracy(x, asked, StandardScaler())
+    words = TfidfVectorizer(sublinear_tf=True, min_df=2).fit([*train[0], *train[1]])
+
+    def counted(columns: Sequence[list[str]]):
+        u, v = map(words.transform, columns)
+        return hstack([u, v, abs(u - v), u.multiply(v)]).tocsr()
+
+    return found | {"words counted": accuracy(counted(train), counted(test), MaxAbsScaler())}
+
+
+# ---- one encoder for several tasks
 
 
 def following(name: str, split: str) -> list[list[str]]:
@@ -122,9 +224,16 @@ def measured(encoder, sets: Sequence[str]) -> dict[str, float]:
 
 
 def before(encoder, words) -> dict[str, float]:
-    """The rows beside :func:`share` without training, by their keys: the encoder as it is, and vectors of words."""
-    rows = {"untrained": encoder, "tf-idf": words}
-    return {f"{row}.{task}": value for row, model in rows.items() for task, value in measured(model, []).items()}
+    """The rows without training that lesson 11 sets beside :func:`judge` and :func:`share`, by their keys.
+
+    Args:
+        encoder: as it is.
+        words: what gives vectors of counted words.
+    """
+    found = {f"nli, {name}.accuracy": value for name, value in not_trained(encoder).items()}
+    for row, model in {"untrained": encoder, "tf-idf": words}.items():
+        found |= {f"{row}.{task}": value for task, value in measured(model, []).items()}
+    return found
 
 
 # ---- an adversary

@@ -1,4 +1,4 @@
-"""Tasks take turns, and the adversary goes where the loss grows."""
+"""Labelled pairs are read as they say, tasks take turns, and the adversary goes where the loss grows."""
 
 import itertools
 from types import SimpleNamespace
@@ -29,6 +29,30 @@ def test_each_premise_has_three_labels():
     assert first[:count] == first[count : 2 * count] == first[2 * count :]
     assert labels == [0] * count + [1] * count + [2] * count
     assert len(set(second)) > 0.99 * len(second)
+
+
+def test_together_one_text_is_read_apart_two_and_alone_only_the_second(encoder):
+    first, second = TEXTS[:2], TEXTS[2:]
+    alone = siamese.PairReader(encoder, "second").eval()
+    apart = siamese.PairReader(encoder, "apart").eval()
+    both = siamese.PairReader(encoder, "together").eval()
+    u, v = (encoder.encode(side) for side in (first, second))
+    with torch.no_grad():
+        assert torch.allclose(alone.seen(first, second), v, atol=1e-5)
+        assert torch.allclose(apart.seen(first, second), torch.cat([u, v, (u - v).abs()], 1), atol=1e-5)
+        joined = encoder.encode([f"{a} [SEP] {b}" for a, b in zip(first, second, strict=True)])
+        assert torch.allclose(both.seen(first, second), joined, atol=1e-5)
+    assert siamese._upper(encoder, 2).memory.lower.max_length == 64, "two sentences fit"
+    assert all(parameter.requires_grad for parameter in both.parameters())
+    with pytest.raises(ValueError, match="reading"):
+        siamese.PairReader(encoder, "both")
+
+
+def test_pairs_are_judged_in_their_own_order(encoder):
+    reader = siamese.PairReader(encoder, "apart").eval()
+    first, second = TEXTS + TEXTS[:1], TEXTS[::-1] + TEXTS[1:2]
+    with torch.no_grad():
+        assert torch.allclose(siamese._each(reader.seen, first, second), reader.seen(first, second), atol=1e-5)
 
 
 def test_the_next_sentence_is_of_the_same_text_and_no_text_comes_twice():
