@@ -371,6 +371,41 @@ def found_first(vectors: Mapping[str, Tensor], score: Callable[[Tensor], Tensor]
     return 100 * torch.stack(hits).mean().item()
 
 
+def largest_hub(vectors: Mapping[str, Tensor], score: Callable[[Tensor], Tensor] | None = None) -> float:
+    """Of a hundred sentences of one language, how many have one and the same nearest in another, at the most.
+
+    Args:
+        vectors, score: as for :func:`found_first`; 1 would be a search in which every sentence is found once.
+    """
+    unit, found = {name: F.normalize(x, dim=1) for name, x in vectors.items()}, []
+    for one, other in itertools.permutations(unit, 2):
+        cosines = unit[one] @ unit[other].T
+        nearest = (cosines if score is None else score(cosines)).argmax(1)
+        found.append(100 * nearest.bincount().max().item() / len(nearest))
+    return max(found)
+
+
+def by_spelling(texts: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """What spelling alone finds in a dictionary, as rows for tables: nothing knows what a word means.
+
+    Args:
+        texts: for each language the same words, as :func:`clt.data.parallel` gives them.
+
+    Returns:
+        In per cent: ``"same string"``, how many words are their own translation, in small letters; ``"letters"``, how
+        many find it first by the cosine of tf-idf of their stretches of three and four letters, as
+        :func:`found_first`.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer  # late: half a second
+
+    words = [word.lower() for column in texts.values() for word in column]
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4)).fit_transform(words)
+    parts = torch.from_numpy(vectors.toarray()).float().chunk(len(texts))
+    same = [len({word.lower() for word in row}) == 1 for row in zip(*texts.values(), strict=True)]
+    letters = found_first(dict(zip(texts, parts, strict=True)))
+    return {"same string": 100 * sum(same) / len(same), "letters": letters}
+
+
 def group_told(train: Mapping[str, Tensor], test: Mapping[str, Tensor]) -> float:
     """How often a linear classifier, fitted on ``train``, names the group of a vector of ``test``; in per cent."""
     parts = []

@@ -56,6 +56,7 @@ def tiny_folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def embedded(tmp_path, monkeypatch) -> Path:
     """A small embedded data folder in place of the real one, with right checksums."""
+    import clt.encoders  # noqa: F401 - what it takes from clt.data it has to take before that is replaced
     from clt import data
 
     (tmp_path / "sts").mkdir()

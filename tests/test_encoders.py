@@ -575,6 +575,8 @@ def test_a_caption_tower_trains_nothing_of_its_encoder(tiny_folder, order):
     assert together.shape == (3, 7)
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)  # padding has no say
     assert list(memory) == CAPTIONS, "each is read once"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert tower(CAPTIONS).dtype == torch.float32
     together.sum().backward()
     assert all(parameter.grad is None for parameter in encoder.parameters())
     assert all(parameter.grad.abs().sum() > 0 for parameter in tower.parameters())

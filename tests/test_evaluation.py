@@ -386,3 +386,18 @@ def test_in_batches_keeps_the_order_and_the_mode():
     assert found[:, 1].tolist() == list(range(150, 0, -1))
     assert seen == [64, 64, 22]
     assert model.training
+
+
+def test_what_spelling_finds_in_a_dictionary():
+    words = {"english": ["music", "house", "tree", "film"], "german": ["Musik", "Haus", "Baum", "Film"]}
+    found = evaluation.by_spelling(words)
+    assert found["same string"] == 25, "capitals do not count"
+    assert 50 <= found["letters"] < 100, "music and film are found, tree is not"
+
+
+def test_the_largest_hub_is_that_of_the_worst_direction():
+    eye = torch.eye(4)
+    hub = torch.tensor([[1.0, 1, 1, 0.9], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    assert evaluation.largest_hub({"a": eye, "b": eye}) == 25
+    assert evaluation.largest_hub({"a": torch.ones(4, 4), "b": hub}) == 100
+    assert evaluation.largest_hub({"a": eye, "b": eye}, torch.neg) > 25

@@ -134,3 +134,15 @@ def test_paws_x_is_read_as_pairs_with_scores(tmp_path, monkeypatch):
     (folder / "test.csv").write_text("sentence1,sentence2,label\n甲,乙,1\n丙,丁,0\n", encoding="utf-8")
     monkeypatch.setenv("CLT_DATA", str(tmp_path))
     assert data.load("PAWS-X-zh", "test")["score"] == [1.0, 0.0]
+
+
+def test_parallel_texts_each_once_from_a_file_with_other_names_of_columns(tmp_path, monkeypatch):
+    folder = tmp_path / "BLI-XLING"
+    folder.mkdir()
+    lines = ["source,target", "house,Haus", "home,Haus", "house,Gebäude", "tree,Baum"]
+    (folder / "en-de.test_2k.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.setenv("CLT_DATA", str(tmp_path))
+    assert data.parallel("XLING-German", "test") == {"english": ["house", "tree"], "german": ["Haus", "Baum"]}
+    ours = data.parallel("translations", "test")
+    assert list(ours) == list(LANGUAGES)
+    assert {len(texts) for texts in ours.values()} == {100}

@@ -6,6 +6,7 @@ import statistics
 import sys
 
 import pytest
+import torch
 
 from clt import results
 from clt.results import Record, files
@@ -251,6 +252,13 @@ def test_a_record_remembers_finished_trials(folder, monkeypatch):
     assert sorted((trial["variant"], trial["seed"]) for trial in kept) == [
         ("one", 0), ("one", 1), ("two", 0), ("two", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 50, 51, 750])
+def test_right_and_wrong_are_packed_without_loss(n):
+    right = torch.rand(n, generator=torch.Generator().manual_seed(n)) < 0.4
+    assert len(results.packed(right)) == math.ceil(n / 50)
+    assert results.unpacked([results.packed(right)], n)[0].tolist() == right.double().tolist()
 
 
 def test_gains_over_texts():

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
     "batches", "batches_alike", "batches_by_label", "batches_in_order", "batches_of_two",
-    "data_dir", "digest", "family_trees", "few", "labelled", "load", "note", "public_status", "sentences", "unasked",
-    "unlabelled", "verify", "write_checksums",
+    "data_dir", "digest", "family_trees", "few", "labelled", "load", "note", "parallel", "public_status", "sentences",
+    "unasked", "unlabelled", "verify", "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"
@@ -131,6 +131,26 @@ def unasked(name: str) -> list[str]:
     every = load(name)
     asked = {s for split in every if split != "train" for column in columns for s in every[split][column]}
     return [s for s in dict.fromkeys(s for column in columns for s in every["train"][column]) if s not in asked]
+
+
+def parallel(name: str, split: str) -> dict[str, list[str]]:
+    """The same sentences or words in several languages: ``{"english": [...], "german": [...]}``, row by row.
+
+    A row is left out if one of its texts stands in an earlier row: where two words have one translation, it is right
+    for both, and which of them it finds first says nothing.
+
+    Args:
+        name, split: of a set whose columns are languages, such as ``"translations"``; errors as for :func:`load`.
+    """
+    rows = load(name, split)
+    seen, found = {language: set() for language in rows.column_names}, {language: [] for language in rows.column_names}
+    for row in rows:
+        if any(text in seen[language] for language, text in row.items()):
+            continue
+        for language, text in row.items():
+            seen[language].add(text)
+            found[language].append(text)
+    return found
 
 
 def verify() -> list[str]:

@@ -54,6 +54,14 @@ def _sts(year: str, revision: str, citation: str, files: Mapping[str, str]) -> E
     )  # fmt: skip
 
 
+def _lexicon(language: str, code: str) -> Entry:
+    return Entry(
+        f"XLING-{language}", f"English words and their translations into {language}", ("english", language.lower()),
+        {"train": f"BLI-XLING/en-{code}.train_5k.csv", "test": f"BLI-XLING/en-{code}.test_2k.csv"}, "none stated",
+        "Glavaš et al. (2019), ACL", file_columns={"source": "english", "target": language.lower()},
+    )  # fmt: skip
+
+
 EMBEDDED = (
     _own("sts", "1,800 sentence pairs, scored by a language model from 0 to 5", (*PAIR, "topic"), "csv"),
     _own("nli", "2,500 premises, each entailed, neutral and contradicted", ("premise", *NLI_NAMES, "topic"), "csv"),
@@ -113,6 +121,7 @@ PUBLIC = (
           {split: f"PAWS-X-zh/{split}.csv" for split in ("dev", "test")}, "free for any purpose with acknowledgement",
           "Yang et al. (2019), EMNLP", hub="google-research-datasets/paws-x", hub_config="zh",
           hub_splits={"dev": "validation"}, file_columns={"label": "score"}, hub_columns={"label": "score"}),
+    *(_lexicon(language, code) for language, code in {"German": "de", "French": "fr"}.items()),
     Entry("SNLI", "Stanford natural language inference: captions and hypotheses", NLI,
           {"train": "SNLI/train_18k.csv", "dev": "SNLI/dev.csv", "test": "SNLI/test.csv"}, "CC BY-SA 4.0",
           "Bowman et al. (2015), EMNLP", hub="stanfordnlp/snli", hub_splits={"dev": "validation"},

@@ -80,4 +80,5 @@ class CaptionTower(nn.Module):
         return (words * real).sum(1) / real.sum(1)
 
     def forward(self, captions: Sequence[str]) -> Tensor:
-        return self.layers(self.read(captions).to(self.layers[1].weight.device))
+        # in float32, whatever autocast multiplies in: the pictures' vectors meet these in a loss
+        return self.layers(self.read(captions).to(self.layers[1].weight.device)).float()

@@ -42,14 +42,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from clt.losses._shared import constant
 from clt.similarity import normalize, product, tangent, transformed, unit_and_length
 
 # Elements of the similarity matrix. Up to DENSE it is formed in full, and derivatives of the gradient are possible;
 # above, in tiles of TILE (on a CPU 16 MB, to stay in the cache; on a GPU 1 GB, to keep it busy).
 DENSE = 2**18
+SMALL = 2**16  # up to here, what is left out of the rows is kept from one batch to the next
 TILE = {"cpu": 2**22, "cuda": 2**28}
 LARGEST_EXPONENT = 60.0  # of the 88 that float32 has: the rest is room for sums and products
 LOG2E = math.log2(math.e)
+NOTHING = -1e30  # the logarithm of 0, but one that can be multiplied by 0
 
 
 def contrast(
@@ -70,9 +73,9 @@ def contrast(
 
     p is ``positive``, or the logit of the key that ``target`` names. A ``positive`` of shape ``(N, M)``, where the
     matrix is ``kept_whole``, has the weights with which the row's logits add up to p. The target and key i +
-    ``left_out``, where they are given, make up X_i. The floor is 0 if left out, and without a weight it is the mean
-    that is returned. If ``key`` is ``query``, each row is its target's target. With ``unit`` all rows have length 1;
-    with ``cosine`` they are scaled to it here.
+    ``left_out``, where they are given, make up X_i. Left out, the floor is 0 with a target and −inf without one, and
+    it is the mean that is returned if the weight is. If ``key`` is ``query``, each row is its target's target. With
+    ``unit`` all rows have length 1; with ``cosine`` they are scaled to it here.
     """
     n, m = query.shape[0], key.shape[0]
     largest = 1 / temperature if unit or cosine else math.inf  # logit
@@ -122,7 +125,9 @@ def dense_rows(
         logits = logits.scatter(1, own, -torch.inf)
     if left_out is not None:
         logits = logits.scatter(1, torch.arange(len(logits), device=logits.device)[:, None] + left_out, -torch.inf)
-    return log_add(logits, logits.new_zeros(len(logits)) if floor is None else floor)
+    if floor is None:
+        floor = logits.new_full((len(logits),), -torch.inf if target is None else 0.0)
+    return log_add(logits, floor)
 
 
 def _positive_logit(logits: Tensor, positive: Tensor | None, own: Tensor | None, unit: float = 1.0) -> Tensor:
@@ -241,7 +246,12 @@ def _to_positive_and_floor(ctx, weight, upstream, rows, floor):
 
 def _whole(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
     """The matrix is one tile."""
-    tile = torch.mm(query, key.T).mul_(scale * LOG2E)
+    n, m = len(query), len(key)
+    if bounded and left_out is not None and n * m <= SMALL:
+        without = constant(query, _left_out, n, m, left_out, query.dtype)
+        tile, left_out = torch.addmm(without, query, key.T, alpha=scale * LOG2E), None
+    else:
+        tile = torch.mm(query, key.T).mul_(scale * LOG2E)
     rows, factor = _rows_of(tile, positive, floor, target, left_out, bounded)
     if not any(needed):
         return rows[:, 0], None, None
@@ -250,6 +260,13 @@ def _whole(query, key, positive, floor, weight, target, left_out, scale, bounded
         return rows[:, 0], torch.mm(tile + tile.T, query), None
     to_query = torch.mm(tile, key) if needed[0] else None
     return rows[:, 0], to_query, torch.mm(tile.T, query) if needed[1] else None
+
+
+def _left_out(n: int, m: int, offset: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What makes 0 of the power where key i + ``offset`` meets row i, and 0 of it, times a weight of 0; else 0."""
+    added = torch.zeros(n, m, dtype=dtype, device=device)
+    added.diagonal(offset).fill_(NOTHING)
+    return added
 
 
 def _sweep(query, key, positive, floor, weight, target, left_out, scale, bounded, needed):
@@ -299,6 +316,8 @@ def _rows_of(tile, positive, floor, target, left_out, bounded):
     elif positive.dim() == 2:
         tile.addcmul_(positive, mass, value=-1)
     log_odds = mass.log().sub_(p, alpha=1 / LOG2E)
+    if floor is None and target is None:
+        return log_odds, mass.reciprocal()
     losses, share = _added(log_odds, None if floor is None else floor[:, None])
     return losses, share.div_(mass)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from clt.losses._contrast import contrast
 from clt.losses._gather import processes, total
 from clt.losses._shared import REDUCTIONS, one_of
+from clt.similarity import transformed
 
 
 def one_positive(
@@ -78,11 +79,15 @@ def several_positives(
         weight: w, ``(N,)``; 1 if left out.
         query, key, temperature, left_out, unit, cosine, gather: as for :func:`one_positive`.
     """
+    options = {"temperature": temperature, "unit": unit, "cosine": cosine, "reduction": reduction}
+    quick = weight is None and mean_logit.dim() == 2 and positives.is_cpu and not (gather or transformed())
+    if quick and positives.amin().item() > 0:  # every anchor has one: the fewest steps
+        equal = row_weights(query, None, None, reduction, gather)
+        return contrast(query, key, mean_logit, None, left_out, None, equal, **options)
     valid = positives > 0
     weight = valid.to(query.dtype) if weight is None else valid * weight
     weight = row_weights(query, weight, valid.sum(), reduction, gather)
     floor = query.new_zeros(len(query)).masked_fill(valid, -torch.inf)  # finite where the weight is 0
-    options = {"temperature": temperature, "unit": unit, "cosine": cosine, "reduction": reduction}
     return contrast(query, key, mean_logit, None, left_out, floor, weight, **options)
 
 

@@ -5,13 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from clt.losses._contrast import dense_rows, log_add, weighted_sum
+from clt.losses._contrast import NOTHING, dense_rows, log_add, weighted_sum
 from clt.losses._gather import gather_rows
 from clt.losses._positives import one_positive, row_weights
-from clt.losses._shared import above_zero, floating, log_probability, no_negative_weight, one_of, same_shape
+from clt.losses._shared import above_zero, constant, floating, log_probability, no_negative_weight, one_of, same_shape
 from clt.similarity import full_precision, normalize, product
-
-NOTHING = -1e30  # the logarithm of a weight of 0 that can be multiplied by 0
 
 
 @full_precision
@@ -108,7 +106,7 @@ def info_nce_loss(
 
 def places(query: Tensor, start: int) -> Tensor:
     """Which of all processes' positives belongs to each query of this one."""
-    return torch.arange(start, start + len(query), device=query.device)
+    return constant(query, torch.arange, start, start + len(query))
 
 
 def _score(similarity, query, positive, negatives, weights, temperature, gather) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from clt.losses._gather import gather_rows
 from clt.losses._positives import one_positive, several_positives
-from clt.losses._shared import above_zero, same_shape
+from clt.losses._shared import above_zero, constant, same_shape
 from clt.similarity import full_precision, normalize
 
 
@@ -38,7 +38,7 @@ def nt_xent_loss(
     above_zero(temperature=temperature)
     views, n = torch.cat([view1, view2]), view1.shape[0]
     candidates, start = gather_rows(views, gather)
-    target = torch.arange(n, 3 * n, device=views.device) % (2 * n)  # i ± N
+    target = constant(views, _twins, n)
     return one_positive(
         views,
         candidates,
@@ -49,6 +49,11 @@ def nt_xent_loss(
         reduction=reduction,
         gather=gather,
     )
+
+
+def _twins(n: int, device: torch.device) -> Tensor:
+    """i ± N, the row of each row's twin."""
+    return torch.arange(n, 3 * n, device=device) % (2 * n)
 
 
 @full_precision

@@ -77,8 +77,8 @@ def positive_shares(labels: Tensor, candidate_labels: Tensor, start: int, dtype:
     """1/|P(i)| where a candidate is a positive of the anchor, else 0, ``(N, M)``; and how many there are, ``(N,)``."""
     same = labels[:, None] == candidate_labels
     same.diagonal(start).fill_(False)
-    count = same.sum(dim=1)
-    return same / count.clamp_min(1)[:, None].to(dtype), count
+    count = same.sum(dim=1, keepdim=True, dtype=dtype)
+    return same / count.clamp_min(1), count[:, 0]
 
 
 def mean_positive_cosine(

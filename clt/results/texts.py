@@ -7,15 +7,16 @@ from clt.results.records import Record, difference
 
 
 def packed(right: Sequence[bool]) -> list[float]:
-    """Which test texts were right, fifty to a number, so that a record stays small; :func:`unpacked` reads it."""
+    """Which test texts were right, fifty to a number, so that a record stays small; the last number is filled up."""
     import numpy as np
 
-    bits = np.pad(np.asarray(right, dtype=np.float64), (0, -len(right) % 50)).reshape(-1, 50)
-    return (bits @ 2.0 ** np.arange(50)).tolist()
+    right = np.asarray(right, dtype=np.float64)
+    groups = np.pad(right, (0, -len(right) % 50)).reshape(-1, 50)
+    return (groups @ 2.0 ** np.arange(50)).tolist()
 
 
 def unpacked(packed: Sequence[Sequence[float]], texts: int | None = None):
-    """For each seed and test text 1 if it was right and else 0; a record has fifty to a number, the last filled up."""
+    """For each seed and test text 1 if it was right and else 0, from what :func:`packed` made."""
     import numpy as np
 
     groups = np.asarray(packed, dtype=np.float64)[..., None]

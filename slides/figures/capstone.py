@@ -9,11 +9,12 @@ from clt import plots
 from ._drawing import figure, ink, values
 
 LESSON = "19_capstone"
-COLUMNS = {"own pairs, ρ × 100": "sts/test", "STS-B, ρ × 100": "STS-B/test", "search, nDCG@10": "search",
+COLUMNS = {"own, ρ × 100": "sts/test", "STS-B, ρ × 100": "STS-B/test", "search, nDCG@10": "search",
            "emotions, %": "neighbours"}  # fmt: skip
 ROWS = {
-    "pairs": ("InfoNCE", "NT-Xent", "decoupled", "Matryoshka", "SigLIP"), "triplets": ("SimCSE", "triplet"),
-    "stories": ("QuickThoughts",), "dropout": ("SimCSE",), "emotions": ("SupCon",), "grades": ("CoSENT",),
+    "pairs": ("InfoNCE", "NT-Xent", "CLIP", "Matryoshka", "SigLIP", "triplet", "negative sampling"),
+    "triplets": ("SimCSE", "triplet"), "stories": ("QuickThoughts",), "dropout": ("SimCSE",),
+    "emotions": ("SupCon", "soft neighbour"), "grades": ("CoSENT",),
 }  # fmt: skip
 UNTRAINED = ("centred", "whitened", "tf-idf")
 PARTS = (1, 2, 4, 8, 16, 32)

@@ -29,7 +29,7 @@ def code(stem) -> list[str]:
 def thin(tmp_path_factory):
     """Number of layers → the folder of a BERT with the vocabulary of clt-mini, thin and with random weights."""
 
-    def make(layers: int) -> Path:
+    def make(layers: int, width: int = 32) -> Path:
         import torch
         from transformers import AutoTokenizer, BertConfig, BertModel
 
@@ -38,7 +38,7 @@ def thin(tmp_path_factory):
         tokenizer.save_pretrained(folder)
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=layers, num_attention_heads=2,
+            vocab_size=len(tokenizer), hidden_size=width, num_hidden_layers=layers, num_attention_heads=2,
             intermediate_size=64, max_position_embeddings=128, pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
         BertModel(config).save_pretrained(folder)

@@ -7,7 +7,7 @@ import torch
 from kit import same
 from torch import Tensor
 
-from clt import losses, results
+from clt import losses
 from clt.checks import labs
 
 
@@ -70,12 +70,6 @@ def test_at_full_strength_uniform_weights_are_sup_con_itself(lesson, batch):
         assert torch.autograd.grad(value, logits, allow_unused=True)[0] is None
     value = lesson["contrast"]("label-aware", embeddings, labels, logits, 0.3)
     assert torch.autograd.grad(value, logits)[0].any()
-
-
-@pytest.mark.parametrize("n", [1, 50, 51, 750])
-def test_right_and_wrong_are_packed_without_loss(lesson, n):
-    right = torch.rand(n, generator=torch.Generator().manual_seed(n)) < 0.4
-    assert results.unpacked([lesson["packed"](right)], n)[0].tolist() == right.double().tolist()
 
 
 def test_the_weights_of_exercise_4_push_harder_than_sup_con(lesson):

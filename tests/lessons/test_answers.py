@@ -13,6 +13,7 @@ import json
 import re
 from pathlib import Path
 
+import kit
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -45,16 +46,6 @@ def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def without_asserts(source: str) -> str:
-    """The same cell, which claims nothing; a cell with a magic in it stays as it is."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return source
-    tree.body = [statement for statement in tree.body if not isinstance(statement, ast.Assert)]
-    return ast.unparse(tree)
-
-
 def run(path: Path, encoder: Path, *answers) -> tuple[list[str], str]:
     """Run a lesson with each ``answer(stub, solution, name)`` in turn in the place of each stub.
 
@@ -80,7 +71,7 @@ def run(path: Path, encoder: Path, *answers) -> tuple[list[str], str]:
                 cells += [handed_in, chosen]
             names.append(name)
         elif "solution" not in tags(cell):
-            cell.source = without_asserts(cell.source)
+            cell.source = kit.without_asserts(cell.source)
             if path.stem not in WIDE:
                 there = re.compile(r"(?<=encoder = )'clt-mini'|(?<=load\()'clt-mini'")
                 cell.source = there.sub(lambda _: repr(str(encoder)), cell.source)

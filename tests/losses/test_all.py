@@ -8,7 +8,7 @@ from cases import CASES, CASES_AND_PATHS, TILED, Case
 from torch.utils.flop_counter import FlopCounterMode
 
 from clt import losses
-from clt.losses import _contrast
+from clt.losses import _contrast, _shared
 
 EVERY_CASE_AND_PATH = pytest.mark.parametrize(("case", "path"), CASES_AND_PATHS, indirect=["path"], ids=str)
 
@@ -175,6 +175,28 @@ def test_without_gradients_none_is_computed(case, path, monkeypatch):
     assert case.loss(*case.inputs()).item() == expected
     assert not any(any(needed) for needed in asked)
     assert bool(asked) == (case.tiled and path != "dense")
+
+
+@pytest.mark.parametrize("case", TILED, ids=repr)
+def test_what_is_kept_from_one_batch_serves_the_next(case, dense):
+    inputs = needing_gradients(case.inputs())
+    _shared.KEPT.clear()
+    with torch.inference_mode():
+        first = case.loss(*inputs)
+    (sum(g.sum() for g in torch.autograd.grad(case.loss(*inputs), inputs, create_graph=True))).backward()
+    assert case.loss(*inputs).item() == first.item()
+
+
+def test_little_is_kept():
+    _shared.KEPT.clear()
+    for n in range(2, 50):
+        losses.nt_xent_loss(torch.randn(n, 4), torch.randn(n, 4))
+    assert 0 < len(_shared.KEPT) <= _shared.MOST_KEPT
+    kept = {key: value.clone() for key, value in _shared.KEPT.items()}
+    large = torch.randn(400, 4)
+    losses.nt_xent_loss(large, large)
+    assert max(value.numel() for value in _shared.KEPT.values()) <= _contrast.SMALL
+    assert all(torch.equal(value, kept[key]) for key, value in _shared.KEPT.items() if key in kept)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
