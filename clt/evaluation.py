@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clt import augment, data, metrics
-from clt.results import packed
 from clt.retrieval import bm25
 
 STS = ("sts/test",)
@@ -171,7 +170,7 @@ def search_task(name: str) -> SearchTask:
     return SearchTask(list(rows["text"]), documents, relevance, ["claim"] * len(at))
 
 
-def searched(encoder, name: str) -> dict[str, object]:
+def searched(encoder, name: str) -> dict[str, float]:
     """What an encoder finds of a :func:`search_task` by the cosine.
 
     Args:
@@ -180,7 +179,7 @@ def searched(encoder, name: str) -> dict[str, object]:
 
     Returns:
         ``{"nDCG": at 10, × 100, "accuracy": the share of the queries, in per cent, with a relevant document among the
-        first ten, "right": which of the queries, for :func:`clt.results.over_texts`}``.
+        first ten}``.
 
     Raises:
         ValueError: as :func:`search_task`, or if a vector is not finite.
@@ -189,8 +188,7 @@ def searched(encoder, name: str) -> dict[str, object]:
     read = bm25 if encoder is None else functools.partial(_similar, encoder)
     scores = read(task.queries, task.documents)
     right = (task.relevance.gather(1, scores.topk(10, dim=1).indices) > 0).any(dim=1)
-    found = {"nDCG": 100 * metrics.ndcg(scores, task.relevance), "accuracy": 100 * right.double().mean().item()}
-    return found | {"right": packed(right.tolist())}
+    return {"nDCG": 100 * metrics.ndcg(scores, task.relevance), "accuracy": 100 * right.double().mean().item()}
 
 
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
