@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clt import augment, data, metrics
+from clt.retrieval import bm25
 
 STS = ("sts/test",)
 PUBLIC_STS = ("STS-B/test", "STS12/test", "STS14/test", "STS15/test")
@@ -136,10 +137,11 @@ class SearchTask:
 
 
 def search_task(name: str) -> SearchTask:
-    """``"questions/train"``, ``"questions/dev"``, ``"questions/test"`` or ``"SciFact/test"``.
+    """``"questions/…"`` with ``train``, ``dev`` or ``test``, ``"SciFact/test"`` or ``"SciFact-titles/test"``.
 
     The course's questions are searched among the 500 passages of all splits, those of ``train`` first. The passage
-    that answers has grade 2, a related one 1. A document of SciFact is title and abstract.
+    that answers has grade 2, a related one 1. A document of SciFact is title and abstract,
+    or the title alone.
 
     Raises:
         ValueError: if the name is another; otherwise as :func:`clt.data.load`.
@@ -154,16 +156,39 @@ def search_task(name: str) -> SearchTask:
             for j, answer in enumerate(answers):
                 relevance[i, place[answer]] = 1.0 if j else 2.0
         return SearchTask(list(rows["question"]), [row["passage"] for row in library], relevance, list(rows["kind"]))
-    if what != "SciFact":
+    if what not in ("SciFact", "SciFact-titles"):
         raise ValueError(f"expected 'questions/…' or 'SciFact/…', got {name!r}")
     corpus, rows = data.load("SciFact", "corpus"), data.load("SciFact-queries", split)
-    documents = [f"{title} {text}" for title, text in zip(corpus["title"], corpus["text"], strict=True)]
+    documents = list(corpus["title"])
+    if what == "SciFact":
+        documents = [f"{title} {text}" for title, text in zip(documents, corpus["text"], strict=True)]
     at = {number: i for i, number in enumerate(rows["id"])}
     place = {number: j for j, number in enumerate(corpus["id"])}
     relevance = torch.zeros(len(at), len(place))
     for row in data.load("SciFact-qrels", split):
         relevance[at[row["query_id"]], place[row["doc_id"]]] = row["relevance"]
     return SearchTask(list(rows["text"]), documents, relevance, ["claim"] * len(at))
+
+
+def searched(encoder, name: str) -> dict[str, float]:
+    """What an encoder finds of a :func:`search_task` by the cosine.
+
+    Args:
+        encoder: what gives the vectors; with None the ranking is BM25's, which needs none.
+        name: of the task.
+
+    Returns:
+        ``{"nDCG": at 10, × 100, "accuracy": the share of the queries, in per cent, with a relevant document among the
+        first ten}``.
+
+    Raises:
+        ValueError: as :func:`search_task`, or if a vector is not finite.
+    """
+    task = search_task(name)
+    read = bm25 if encoder is None else functools.partial(_similar, encoder)
+    scores = read(task.queries, task.documents)
+    right = (task.relevance.gather(1, scores.topk(10, dim=1).indices) > 0).any(dim=1)
+    return {"nDCG": 100 * metrics.ndcg(scores, task.relevance), "accuracy": 100 * right.double().mean().item()}
 
 
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:

@@ -20,6 +20,7 @@ from site_walk import Walk, darken, ground, search, unfold
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "site"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOVING = [path.stem for path in NOTEBOOKS if re.search(r"plots\.(animation|moving_points)\(", path.read_text("utf-8"))]
 
 pytestmark = pytest.mark.xdist_group("slides")  # one browser, the one of the slides: two on two cores are slower
 
@@ -157,11 +158,19 @@ def test_a_search_finds_lesson_and_function(site, view):
     ("asked", "lesson"),
     [("SimCSE", "04"), ("QuickThoughts", "10"), ("Paccanaro", "08"), ("BGE-M3", "14"), ("InfoWord", "10"),
      ("ConSERT", "12"), ("Mirror-BERT", "12"), ("DPR", "14"), ("SigLIP", "15"), ("GradCache", "16"),
-     ("SetFit", "17")],
+     ("SetFit", "17"), ("DeCLUTR", "10"), ("CERT", "10"), ("SBERT", "11"), ("ELECTRA", "09"), ("DeepMoji", "17")],
 )  # fmt: skip
 def test_a_method_is_found_by_its_papers_name(site, view, asked, lesson):
     found = search(view, site, asked)
     assert any(f"notebooks/{lesson}_" in link for link in found), found
+
+
+def test_the_first_page_is_there_within_a_second(site, view):
+    took = []
+    for _ in range(3):  # the quickest: other tests run beside this one
+        view.goto(site)
+        took.append(view.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart"))
+    assert 0 < min(took) < 1000, took
 
 
 def test_the_results_can_be_narrowed_to_a_lesson(site, view):
@@ -180,8 +189,9 @@ def test_the_results_can_be_narrowed_to_a_lesson(site, view):
     assert len([heading for heading in tables.all() if heading.is_visible()]) == len(everything)
 
 
-def test_a_moving_picture_plays(site, view):
-    view.goto(f"{site}notebooks/08_seeing.html")
+@pytest.mark.parametrize("lesson", MOVING)
+def test_a_moving_picture_plays(site, view, lesson):
+    view.goto(f"{site}notebooks/{lesson}.html")
     player = view.locator("[id^=clt-]:has(button)").first
     player.scroll_into_view_if_needed()
     picture = player.locator("img")

@@ -22,7 +22,7 @@ from clt.data.catalogue import CATALOGUE, EMBEDDED, OTHER_LANGUAGES, PUBLIC, Ent
 from clt.data.family import family_trees
 from clt.data.sampling import batches, batches_alike, batches_by_label, batches_in_order, batches_of_two
 from clt.data.shop import Shop, StreamingFrequency
-from clt.data.tasks import few, labelled
+from clt.data.tasks import few, labelled, unlabelled
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -31,7 +31,7 @@ __all__ = [
     "CATALOGUE", "Entry", "Shop", "StreamingFrequency",
     "batches", "batches_alike", "batches_by_label", "batches_in_order", "batches_of_two",
     "data_dir", "digest", "family_trees", "few", "labelled", "load", "note", "parallel", "public_status", "sentences",
-    "unasked", "verify", "write_checksums",
+    "unasked", "unlabelled", "verify", "write_checksums",
 ]  # fmt: skip
 
 CHECKSUMS = "checksums.sha256"

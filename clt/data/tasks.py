@@ -1,14 +1,17 @@
-"""Tasks of lesson 17: texts with a label each, to learn from and to be tested on."""
+"""Tasks of lesson 17: texts with a label each, to learn from and to be tested on, and text of a domain without any."""
 
 import functools
 import json
 import random
+import re
 from collections import Counter
 
 Rows = list[tuple[str, str]]
 
 SOURCES = {"intents": "Banking77", "other intents": "Banking77", "sentiment": "SST-2", "kinds": "everyday",
            "emoji": "emoji", "emotions": "emotions"}  # fmt: skip
+
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])")  # where a sentence of an abstract ends
 
 
 @functools.cache
@@ -52,6 +55,27 @@ def few(name: str, n: int, seed: int) -> tuple[list[str], list[str]]:
     for label in sorted({label for _, label in rows}):
         drawn += rng.sample([row for row in rows if row[1] == label], n)
     return [text for text, _ in drawn], [label for _, label in drawn]
+
+
+@functools.cache
+def unlabelled(domain: str) -> list[str]:
+    """The sentences of a domain, without labels.
+
+    Args:
+        domain: ``"abstracts"``, of the papers of SciFact, or ``"everyday"``, all training sentences of the course.
+
+    Raises:
+        ValueError: if there is no such domain.
+        FileNotFoundError: if it needs a public set that is not to be had.
+    """
+    from clt.data import load, sentences
+
+    if domain == "everyday":
+        return sentences()
+    if domain != "abstracts":
+        raise ValueError(f"there is no domain {domain!r}; there are abstracts and everyday")
+    found = (sentence for text in load("SciFact", "corpus")["text"] for sentence in _END.split(text))
+    return [sentence for sentence in dict.fromkeys(found) if 5 < len(sentence.split()) <= 50]
 
 
 def _rows(source: str, split: str) -> Rows:

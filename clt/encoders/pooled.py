@@ -1,5 +1,6 @@
 """What every encoder of sentences does: turn sentences into tokens, read them, and pool them into one vector each."""
 
+import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -175,3 +176,10 @@ def _vocabulary_fits(model: nn.Module, tokenizer) -> None:
             f"the tokenizer has {len(tokenizer)} tokens and the model {count} embeddings: they do not belong together. "
             f"Is a file of the vocabulary missing (tokenizer.json, vocab.txt), or another model's?"
         )
+
+
+def random_weights(encoder: PooledEncoder) -> PooledEncoder:
+    """A copy that has not been pretrained: the same tokenizer and layers, with weights drawn anew by torch's seed."""
+    fresh = copy.deepcopy(encoder)
+    fresh.model = type(fresh.model)(fresh.model.config).to(encoder.device)
+    return fresh

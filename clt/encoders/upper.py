@@ -94,7 +94,9 @@ class _Memory:
     def __call__(self, sentences: Sequence[str]) -> list[Tensor]:
         new = sorted({s for s in sentences if s not in self.states}, key=lambda s: (len(s), s))
         found = {}
-        with torch.inference_mode(False), torch.no_grad():  # a later call may want gradients above these states
+        # A later call may want gradients above these states, or read without autocast: they are exact.
+        exact = torch.autocast(self.lower.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), exact:
             for start in range(0, len(new), 64):
                 chosen = new[start : start + 64]
                 batch = self.lower.tokenize(chosen)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from clt.results.records import Record, difference
 
 
-def packed(right) -> list[float]:
+def packed(right: Sequence[bool]) -> list[float]:
     """Which test texts were right, fifty to a number, so that a record stays small; the last number is filled up."""
     import numpy as np
 

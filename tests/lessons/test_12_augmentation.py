@@ -22,7 +22,7 @@ def ready():
     """The lesson with its encoder, its texts and its variants; nothing is trained."""
     stem = "12_augmentation"
     space = kit.lesson(stem)
-    for start in ("device = training", "CUTOFFS[", "DEFAULTS =", "NET, SPAN"):
+    for start in ("device = training", "CUTOFFS[", "DEFAULTS =", "WORDS, STRINGS", "NET, SPAN"):
         source = next(cell for cell in kit.code(stem) if cell.startswith(start))
         exec(source.partition("chosen = ")[0], space)
     return space
@@ -132,12 +132,14 @@ def test_what_the_rows_are_trained_on(ready):
     assert len(set(texts["words"]) & set(texts["random strings"])) <= 3, "by chance, a word or two"
     assert all(4 <= len(text.split()) <= 9 for text in texts["sentences"])
     variants = ready["VARIANTS"]
-    assert sum(" × " in name for name in variants) == 15
+    assert sum(set(name.split(" × ")) <= set(ready["CHANGES"]) for name in variants) == 15
     for name, o in variants.items():
         assert set(o) <= set(ready["DEFAULTS"]), name
     assert "dropout" not in variants["none × none"]
     assert variants["dropout 0.2"] == {"second": "span 5", "dropout": 0.2}
     assert variants["span of 10"] == {"second": "span 10", "dropout": 0.1}
+    assert variants["span, 96 steps"] == variants["span"] | {"steps": 96}
+    assert variants["labels, adversarial"]["texts"] == "labelled pairs"
     assert min(map(len, texts["sentences"])) > 15, "no span hides a whole text"
 
 

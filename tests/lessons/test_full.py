@@ -46,7 +46,7 @@ CUT = {
     "14_retrieval": ONE | {"variants": ["dense", "M3, self-distilled"], "public": [], "max_length": 64},
     "15_pictures": ONE | {"variants": ["CLIP, 16 pairs"]},
     "16_scale": ONE | {"variants": ["labels: 512, rate 0.001", "encoder: batches of 8"], "loss_sizes": [512, 1024]},
-    "17_transfer": ONE | {"variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"]},
+    "17_transfer": ONE | {"variants": ["kinds, 8: SetFit", "kinds, 8: SupCon"], "plans": []},
     "18_languages": ONE | {"variants": ["untrained, ours", "halves, ours", "not trained", "margin 0.3"],
                            "scored": ["chinese_sts/test"], "lexicons": []},
     "19_capstone": WIDE | {"variants": ["pairs: triplet", "half of it"], "scored": ["sts/test"], "steps": 6},
