@@ -57,7 +57,7 @@ def _next(texts: list[list[str]], generator: torch.Generator) -> tuple[list[str]
 
 
 def with_head(encoder) -> nn.Module:
-    """The encoder itself, with USE's head for inference: a linear layer on (u, v, |u − v|, u∗v)."""
+    """The encoder itself, with USE's head for inference: a linear layer on ``(u, v, |u − v|, u∗v)``."""
     encoder.head = nn.Linear(4 * encoder.dimension, len(LABELS)).to(encoder.device)
     return encoder
 

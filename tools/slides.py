@@ -240,7 +240,13 @@ def filled(deck: Path, scheme: str, output: Path) -> tuple[str, str]:
 
 
 def in_both(deck: Path, output: Path) -> list[tuple[str, str]]:
-    """A deck, light and dark, in one process: what its figures compute is computed once."""
+    """A deck, light and dark, in one process: what its figures compute is computed once.
+
+    With one thread: some processors round a product otherwise with two, and a deck built twice is the same bytes.
+    """
+    import torch
+
+    torch.set_num_threads(1)
     return [filled(deck, scheme, output) for scheme in ("light", "dark")]
 
 
