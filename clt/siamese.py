@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clt import data, evaluation, losses, metrics, training
+from clt.predicting import together
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -68,8 +69,7 @@ def inference_loss(head: nn.Linear, vectors: Tensor, labels: Sequence[int]) -> T
 
 
 def _logits(head: nn.Linear, vectors: Tensor) -> Tensor:
-    u, v = vectors.chunk(2)
-    return head(torch.cat([u, v, (u - v).abs(), u * v], dim=1))
+    return head(together(*vectors.chunk(2)))
 
 
 _TEXTS = {"neighbours": "stories", "replies": "dialogues"}
